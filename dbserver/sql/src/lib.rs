@@ -1,0 +1,1 @@
+//! Plimsoll's SQL layer: types, catalog, parse, bind, plan, optimize, execute, functions.

@@ -1,0 +1,1 @@
+//! The database process: PostgreSQL protocol, probes, metrics, configuration.

@@ -1,0 +1,2 @@
+//! The database server.
+fn main() {}
