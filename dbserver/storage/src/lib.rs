@@ -1,10 +1,26 @@
-//! Plimsoll's storage engine: one log-structured keyspace under multi-version concurrency control.
+//! Plimsoll's storage engine: one keyspace of ordered maps ("trees") under multi-version concurrency control, made
+//! durable by one write-ahead log and checkpoints to immutable files.
+//!
+//! It knows keys and bytes, no SQL types. [`Engine::open`] recovers a data directory; [`Engine::begin`] starts a
+//! [`Transaction`]; its [`Transaction::snapshot`] reads without ever waiting for a writer; writers that meet another
+//! transaction's uncommitted row get a [`LockWait`] instead of an answer, to await or to block on, and then ask again.
+//! [`Transaction::commit`] releases locks at once and hands out a [`CommitTicket`], which resolves when the commit is
+//! durable: only then may a client be told.
 
-/// Names one ordered tree of keys: the first eight bytes (big-endian) of its keys in logs and files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TreeId(pub u64);
+mod engine;
+mod error;
+pub mod io;
+mod key;
+mod mvcc;
+mod options;
+mod stats;
 
-/// A wait for a lock; replaced by the engine.
-pub struct LockWait;
-/// A wait for durability; replaced by the engine.
-pub struct CommitTicket;
+pub use engine::Engine;
+pub use error::{Error, LockName, Result, WaitsFor};
+pub use key::{Direction, Key, KeyRange, RowBuffer, TreeId, Value};
+pub use mvcc::{
+    BatchWrite, CommitTicket, Insert, Isolation, LockMode, LockOutcome, LockWait, ObjectLock, Savepoint,
+    Scan, Snapshot, Transaction, WaitPolicy, Write,
+};
+pub use options::{FatalHook, Options};
+pub use stats::Stats;

@@ -1,0 +1,61 @@
+//! Counters and gauges of a running engine, for metrics and `/status`.
+
+use std::time::Duration;
+
+/// A snapshot of the engine's counters; see [`crate::Engine::stats`]. Counters start at zero when the engine opens.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Bytes that rows and their versions take in memory, estimated.
+    pub memory_bytes: u64,
+    /// The limit of `memory_bytes`.
+    pub memory_limit_bytes: u64,
+    /// Live rows of all trees.
+    pub rows: u64,
+    /// Trees that hold rows.
+    pub trees: u64,
+    /// Bytes appended to the log.
+    pub wal_bytes: u64,
+    /// Write calls on the log.
+    pub wal_writes: u64,
+    /// Syncs of the log.
+    pub wal_syncs: u64,
+    /// Time spent in those syncs.
+    pub wal_sync_time: Duration,
+    /// Log bytes since the last checkpoint: what a restart would replay.
+    pub wal_bytes_since_checkpoint: u64,
+    /// Position after the newest log record.
+    pub last_lsn: u64,
+    /// Position up to which the log is durable.
+    pub durable_lsn: u64,
+    /// Checkpoints done.
+    pub checkpoints: u64,
+    /// Checkpoints that failed; the log is kept until one succeeds.
+    pub checkpoints_failed: u64,
+    /// Time the last checkpoint took.
+    pub checkpoint_time: Duration,
+    /// Bytes of the last checkpoint's files.
+    pub checkpoint_bytes: u64,
+    /// Transactions that have begun and not ended.
+    pub transactions_live: u64,
+    /// Transactions committed, with or without writes.
+    pub commits: u64,
+    /// Transactions rolled back.
+    pub rollbacks: u64,
+    /// Snapshots alive.
+    pub snapshots_live: u64,
+    /// Timestamp of the oldest snapshot alive, which pins versions; the newest timestamp when there is none.
+    pub oldest_snapshot: u64,
+    /// Timestamp of the newest durable commit.
+    pub visible_timestamp: u64,
+    /// Times a transaction had to wait for a lock.
+    pub lock_waits: u64,
+    /// Waits refused because they would never end.
+    pub deadlocks: u64,
+    /// How long opening took to load files and replay the log.
+    pub recovery_time: Duration,
+    /// Log records replayed when opening.
+    pub recovery_records: u64,
+    /// Whether the log has failed and everything is refused.
+    pub fatal: bool,
+}
