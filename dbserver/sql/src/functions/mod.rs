@@ -3,7 +3,7 @@
 //! An operator is a function with an operator name, as in PostgreSQL (`int4pl` is `+`). Scalar functions have a row
 //! form and may have a vector form; where the vector form is missing the executor loops over the row form.
 
-use crate::error::Result;
+use crate::error::{Result, SqlError};
 use crate::session::EvalContext;
 use crate::types::{Datum, Oid, Type};
 use crate::vector::Vector;
@@ -28,6 +28,30 @@ pub struct Function {
     pub kernel: Kernel,
 }
 
+impl Function {
+    /// Calls a scalar function on one row. `types` are those of the actual arguments.
+    pub fn call(&self, args: &[Datum], types: &[Type], ctx: &EvalContext<'_>) -> Result<Datum> {
+        if self.strict && args.iter().any(Datum::is_null) {
+            return Ok(Datum::Null);
+        }
+        match &self.kernel {
+            Kernel::Scalar { row, .. } => row(args, ctx),
+            Kernel::Typed { row } => row(args, types, ctx),
+            Kernel::Aggregate { .. } | Kernel::Set { .. } => {
+                Err(SqlError::internal(format!("{} is not a scalar function", self.name)))
+            }
+        }
+    }
+    /// Whether it is an aggregate.
+    pub fn is_aggregate(&self) -> bool {
+        matches!(self.kernel, Kernel::Aggregate { .. })
+    }
+    /// Whether it returns a set.
+    pub fn is_set(&self) -> bool {
+        matches!(self.kernel, Kernel::Set { .. })
+    }
+}
+
 impl std::fmt::Debug for Function {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}{:?}", self.name, self.args)
@@ -48,6 +72,10 @@ pub enum Volatility {
 /// The row form of a scalar function. `args` has as many values as the call has arguments.
 pub type RowFn = fn(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Datum>;
 
+/// The row form of a function over `"any"` that must know what its arguments are (`concat`, `to_json`, `pg_typeof`):
+/// `types` are the types of the actual arguments.
+pub type TypedRowFn = fn(args: &[Datum], types: &[Type], ctx: &EvalContext<'_>) -> Result<Datum>;
+
 /// The vector form: every argument has `rows` values (a constant argument is repeated). Gives `rows` values. Must
 /// give null for a null argument when the function is strict, and must not fail on the value of a null row.
 pub type VectorFn = fn(args: &[&Vector], rows: usize, ctx: &EvalContext<'_>) -> Result<Vector>;
@@ -60,6 +88,11 @@ pub enum Kernel {
         row: RowFn,
         /// Vector form, where speed matters.
         vector: Option<VectorFn>,
+    },
+    /// One value per row, of a function that must know the types of its arguments.
+    Typed {
+        /// Row form.
+        row: TypedRowFn,
     },
     /// One value per group.
     Aggregate {

@@ -121,6 +121,8 @@ types! {
     RECORD 2249 "record" "record" -1 'P' false elem 0 array 2287 Record;
     ANYELEMENT 2283 "anyelement" "anyelement" 4 'P' false elem 0 array 0 Text;
     ANYNONARRAY 2776 "anynonarray" "anynonarray" 4 'P' false elem 0 array 0 Text;
+    ANYCOMPATIBLE 5077 "anycompatible" "anycompatible" 4 'P' false elem 0 array 0 Text;
+    ANYCOMPATIBLEARRAY 5078 "anycompatiblearray" "anycompatiblearray" -1 'P' false elem 0 array 0 Array;
     UUID 2950 "uuid" "uuid" 16 'U' false elem 0 array 2951 Uuid;
     PG_LSN 3220 "pg_lsn" "pg_lsn" 8 'U' false elem 0 array 3221 Int8;
     REGNAMESPACE 4089 "regnamespace" "regnamespace" 4 'N' false elem 0 array 4090 Oid;
