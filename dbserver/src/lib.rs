@@ -1,1 +1,19 @@
-//! The database process: PostgreSQL protocol, probes, metrics, configuration.
+//! The database process: PostgreSQL's protocol, probes, metrics, configuration.
+//!
+//! ```text
+//!   cli, config ──► server ◄── http (/health /ready /status /metrics)
+//!                     ▲  ▲
+//!     wire ───────────┘  └──── pool, telemetry
+//! ```
+//!
+//! Only [`wire`] knows pgwire, only [`http`] knows axum. The process is configured by a file, flags and signals and
+//! knows nothing of Kubernetes.
+
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod pool;
+pub mod server;
+pub mod status;
+pub mod telemetry;
+pub mod wire;

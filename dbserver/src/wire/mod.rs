@@ -1,0 +1,5 @@
+//! PostgreSQL's protocol.
+
+mod auth;
+
+pub use auth::Credentials;
