@@ -3,6 +3,12 @@
 //! Everything here is synchronous and never blocks in [`Mode::Inline`]: where a statement has to wait, `execute`
 //! returns a [`Step`] that says for what, and is called again afterwards.
 
+pub mod client;
+pub mod database;
+
+pub use client::{Notice, Session, StatementInfo, StatementKind};
+pub use database::{Database, DatabaseOptions, DatabaseStats, NoHooks, ServerHooks, SessionOptions};
+
 use crate::catalog::Catalog;
 use crate::context::QueryContext;
 use crate::error::Result;
