@@ -1,6 +1,8 @@
 //! The catalog: what relations there are. An immutable snapshot shared by Arc; DDL makes a new one, which the
 //! transaction sees alone until it commits.
 
+mod lookup;
+
 use crate::types::{ColumnType, Datum, Oid};
 use plimsoll_storage::TreeId;
 use std::collections::BTreeMap;
@@ -84,9 +86,9 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Column positions (into `columns`) of the primary key, in key order; empty for none.
     pub primary_key: Vec<usize>,
-    /// OID and name of the primary key's index relation and constraint.
+    /// OID and name of the primary key's index relation and constraint. The relation is an [`Index`] whose `tree` is the table's.
     pub primary_key_index: Option<(Oid, String)>,
-    /// Secondary indexes, also unique ones.
+    /// Secondary indexes, also unique ones; the primary key's is not among them.
     pub indexes: Vec<Arc<Index>>,
     /// CHECK constraints.
     pub checks: Vec<Check>,
