@@ -12,8 +12,9 @@
 
 use crate::context::QueryContext;
 use crate::error::{Result, SqlError};
+use crate::plan::ResultColumn;
 use crate::session::database::{Database, SessionOptions};
-use crate::session::{Description, Mode, Sink, Step, TransactionStatus};
+use crate::session::{DateOrder, Description, EvalSettings, Mode, Sink, Step, TransactionStatus};
 use crate::types::Oid;
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,6 +178,23 @@ impl Session {
     pub fn result_formats(&self, portal: &str) -> &[i16] {
         let _ = portal;
         &[]
+    }
+    /// The result columns of a portal; empty where it has no rows. The wire layer encodes each row by them.
+    pub fn portal_columns(&self, portal: &str) -> &[ResultColumn] {
+        let _ = portal;
+        &[]
+    }
+    /// The settings that values' text depends on now. The wire layer holds them while a portal executes.
+    pub fn eval_settings(&self) -> Arc<EvalSettings> {
+        Arc::new(EvalSettings {
+            time_zone: chrono_tz::UTC,
+            extra_float_digits: 1,
+            date_order: DateOrder::Mdy,
+            bytea_escape: false,
+            transaction_time: 0,
+            statement_time: 0,
+            search_path: Vec::new(),
+        })
     }
     /// What the portal's statement is; none for an unknown portal.
     pub fn portal_info(&self, portal: &str) -> Option<StatementInfo> {
