@@ -1,2 +1,5 @@
 //! The operator process.
-fn main() {}
+fn main() -> anyhow::Result<()> {
+    print!("{}", plimsoll_operator::api::database_crd_yaml()?);
+    Ok(())
+}
