@@ -1,0 +1,5 @@
+\copy airlines from 'airlines.csv' with (format csv, header, null 'NA')
+\copy airports from 'airports.csv' with (format csv, header, null 'NA')
+\copy planes from 'planes.csv' with (format csv, header, null 'NA')
+\copy weather from 'weather.csv' with (format csv, header, null 'NA')
+\copy flights from 'flights.csv' with (format csv, header, null 'NA')
