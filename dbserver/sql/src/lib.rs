@@ -14,6 +14,7 @@ pub mod context;
 pub mod error;
 pub mod expr;
 pub mod functions;
+pub mod parse;
 pub mod plan;
 pub mod session;
 pub mod types;
