@@ -11,8 +11,10 @@
 
 pub mod cli;
 pub mod config;
+mod hooks;
 pub mod http;
 pub mod pool;
+pub mod process;
 pub mod server;
 pub mod status;
 pub mod telemetry;

@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use plimsoll_sql::context::MemoryAccount;
+use plimsoll_sql::session::Database;
 
+use crate::config::memory::{QUERY_SHARE_PERCENT, memory_limit};
 use crate::config::watch::{Failure, Loaded, Source, State};
 use crate::config::{Config, ConfigError};
 use crate::pool::{Limiter, Registry};
@@ -70,7 +73,9 @@ pub struct Server {
     config_state: Mutex<State>,
     log: LogControl,
     phase: AtomicU8,
-    engine: OnceLock<Box<dyn Fn() -> EngineFigures + Send + Sync>>,
+    database: OnceLock<Arc<Database>>,
+    /// The root of the tree that accounts statements' memory.
+    memory: Arc<MemoryAccount>,
 }
 
 impl Server {
@@ -95,7 +100,8 @@ impl Server {
             }),
             log,
             phase: AtomicU8::new(Phase::Recovering as u8),
-            engine: OnceLock::new(),
+            database: OnceLock::new(),
+            memory: MemoryAccount::new("server", query_share(config), None),
             settings: ArcSwap::from_pointee(Settings::new(loaded)),
         }))
     }
@@ -134,6 +140,7 @@ impl Server {
         let pending_restart = loaded.config.needs_restart(&self.started_with);
         self.connection_slots.resize(loaded.config.pool.max_connections as usize);
         self.statement_slots.resize(loaded.config.active_statements());
+        self.memory.set_limit(query_share(&loaded.config));
         self.log.apply(&loaded.config.logging);
         tracing::info!(
             revision = loaded.config.revision,
@@ -179,20 +186,30 @@ impl Server {
         }
     }
 
+    /// The database, once it is open.
+    pub fn database(&self) -> Option<&Arc<Database>> {
+        self.database.get()
+    }
+
+    /// Hands the open database over; the first one stays.
+    pub fn open(&self, database: Arc<Database>) {
+        let _ = self.database.set(database);
+    }
+
+    /// The root of the tree that accounts statements' memory.
+    pub fn memory(&self) -> &Arc<MemoryAccount> {
+        &self.memory
+    }
+
     /// The storage engine's figures, once it is open.
     pub fn engine_figures(&self) -> Option<EngineFigures> {
-        self.engine.get().map(|read| read())
+        self.database.get().map(|database| EngineFigures::of(database))
     }
+}
 
-    /// Says how the storage engine's figures are read.
-    pub fn set_engine_figures(&self, read: impl Fn() -> EngineFigures + Send + Sync + 'static) {
-        let _ = self.engine.set(Box::new(read));
-    }
-
-    /// Time since the start of a moment, for latencies.
-    pub fn since_start(&self, moment: Instant) -> std::time::Duration {
-        self.telemetry.since_start(moment)
-    }
+/// What all statements together may use: the query share, or what a single one may, where that was set higher.
+fn query_share(config: &Config) -> u64 {
+    (memory_limit() / 100 * QUERY_SHARE_PERCENT).max(config.max_query_memory())
 }
 
 #[cfg(test)]

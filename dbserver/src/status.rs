@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use plimsoll_sql::session::Database;
 use serde_json::{Value, json};
 
 use crate::config::memory;
@@ -36,6 +37,12 @@ pub struct Figures {
 /// What the storage engine counts.
 #[derive(Debug, Clone, Default)]
 pub struct EngineFigures {
+    /// Transactions that have begun and not ended.
+    pub transactions_open: u64,
+    /// Transactions committed since the start.
+    pub commits: u64,
+    /// Transactions rolled back since the start.
+    pub rollbacks: u64,
     /// Writes to the log since the start.
     pub log_writes: u64,
     /// Syncs of the log since the start.
@@ -48,6 +55,43 @@ pub struct EngineFigures {
     pub bytes: Vec<(&'static str, u64)>,
     /// Further figures for `/status`.
     pub details: Value,
+}
+
+impl EngineFigures {
+    /// The figures of an open database.
+    pub fn of(database: &Database) -> Self {
+        let (engine, sql) = (database.engine().stats(), database.stats());
+        Self {
+            transactions_open: engine.transactions_live,
+            commits: engine.commits,
+            rollbacks: engine.rollbacks,
+            log_writes: engine.wal_writes,
+            log_syncs: engine.wal_syncs,
+            log_bytes: engine.wal_bytes,
+            checkpoints: engine.checkpoints,
+            bytes: vec![
+                ("memory", engine.memory_bytes),
+                ("memory_limit", engine.memory_limit_bytes),
+                ("log_since_checkpoint", engine.wal_bytes_since_checkpoint),
+                ("last_checkpoint", engine.checkpoint_bytes),
+            ],
+            details: json!({
+                "rows": engine.rows,
+                "relations": sql.relations,
+                "catalogVersion": sql.catalog_version,
+                "plans": {"cached": sql.plans, "hits": sql.plan_hits, "misses": sql.plan_misses},
+                "logSyncMs": ms(engine.wal_sync_time),
+                "lastLsn": engine.last_lsn,
+                "durableLsn": engine.durable_lsn,
+                "checkpointsFailed": engine.checkpoints_failed,
+                "lastCheckpointMs": ms(engine.checkpoint_time),
+                "snapshots": engine.snapshots_live,
+                "lockWaits": engine.lock_waits,
+                "deadlocks": engine.deadlocks,
+                "recovery": {"ms": ms(engine.recovery_time), "records": engine.recovery_records},
+            }),
+        }
+    }
 }
 
 /// Gathers the figures.
@@ -70,7 +114,6 @@ pub fn status(server: &Server) -> Value {
     let figures = figures(server);
     let settings = server.settings();
     let state = server.config_state();
-    let (commits, rollbacks) = server.telemetry.metrics.transactions();
     let connections = server.registry.all();
     let by_state: serde_json::Map<String, Value> = ConnectionState::ALL
         .iter()
@@ -117,7 +160,11 @@ pub fn status(server: &Server) -> Value {
             "active": figures.statements_active,
             "lastMinute": statements,
         },
-        "transactions": {"committed": commits, "rolledBack": rollbacks},
+        "transactions": figures.engine.as_ref().map(|engine| json!({
+            "open": engine.transactions_open,
+            "committed": engine.commits,
+            "rolledBack": engine.rollbacks,
+        })),
         "storage": figures.engine.map(|engine| json!({
             "logWrites": engine.log_writes,
             "logSyncs": engine.log_syncs,

@@ -1,7 +1,8 @@
 //! How much memory this process may use, and how it is shared out.
 //!
-//! In a container the limit is the cgroup's (version 2 or 1), elsewhere the machine's memory. The default shares are
-//! memtables 25 %, block cache 40 %, queries 20 %; the rest is slack for connections and buffers.
+//! In a container the limit is the cgroup's (version 2 or 1), elsewhere the machine's memory. Of it queries may use 20 %
+//! together; data, which for now is all kept in memory, 60 % (`storage.memoryPercent`); the rest is slack for connections
+//! and buffers.
 
 use std::fs;
 use std::path::Path;

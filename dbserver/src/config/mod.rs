@@ -204,7 +204,7 @@ impl Default for Logging {
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { memory_percent: 25 }
+        Self { memory_percent: 60 }
     }
 }
 

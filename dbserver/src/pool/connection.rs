@@ -5,11 +5,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
+use plimsoll_sql::context::Cancel;
 use tokio::sync::Notify;
+
+use super::limiter::{Limiter, Slot};
 
 /// The text of a statement is kept for `pg_stat_activity` up to this many bytes, as PostgreSQL does.
 const QUERY_BYTES_MAX: usize = 1024;
@@ -94,15 +97,30 @@ pub struct Connection {
     pub application_name: Mutex<String>,
     /// What it used.
     pub account: Account,
-    /// Set by a cancel request; the running statement looks at it.
-    pub cancelled: Arc<AtomicBool>,
+    /// Ends the running statement, which looks at it.
+    pub cancel: Arc<Cancel>,
+    /// What the running statement waits for: type and name of the event, empty for nothing.
+    pub wait_event: Mutex<(&'static str, &'static str)>,
+    /// When the open transaction began, µs since 2000-01-01 UTC; 0 for none.
+    pub transaction_start: AtomicI64,
+    query_start_us: AtomicU64,
+    slot: Mutex<Option<Slot>>,
     state: AtomicU8,
     born: Instant,
     since_us: AtomicU64,
     query: Mutex<String>,
-    idle_in_transaction: Mutex<Option<Duration>>,
+    idle_limits: Mutex<IdleLimits>,
     close: AtomicU8,
     signal: Notify,
+}
+
+/// A session's own limits on idling; they count where they are below the configured ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IdleLimits {
+    /// `idle_session_timeout`.
+    pub session: Option<Duration>,
+    /// `idle_in_transaction_session_timeout`.
+    pub transaction: Option<Duration>,
 }
 
 /// What a connection used since it began.
@@ -131,12 +149,16 @@ impl Connection {
             started: SystemTime::now(),
             application_name: Mutex::default(),
             account: Account::default(),
-            cancelled: Arc::default(),
+            cancel: Arc::default(),
+            wait_event: Mutex::default(),
+            transaction_start: AtomicI64::new(0),
+            query_start_us: AtomicU64::new(0),
+            slot: Mutex::default(),
             state: AtomicU8::new(ConnectionState::Waiting as u8),
             born: Instant::now(),
             since_us: AtomicU64::new(0),
             query: Mutex::default(),
-            idle_in_transaction: Mutex::default(),
+            idle_limits: Mutex::default(),
             close: AtomicU8::new(0),
             signal: Notify::new(),
         }
@@ -156,8 +178,10 @@ impl Connection {
         (state, self.born.elapsed().saturating_sub(since))
     }
 
-    /// Keeps the text of the statement that begins.
-    pub fn set_query(&self, sql: &str) {
+    /// Keeps the text of the statement that begins at a moment.
+    pub fn set_query(&self, sql: &str, at: Instant) {
+        let start = at.saturating_duration_since(self.born);
+        self.query_start_us.store(u64::try_from(start.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let cut = sql.floor_char_boundary(QUERY_BYTES_MAX);
         let mut query = self.query.lock();
         query.clear();
@@ -169,20 +193,51 @@ impl Connection {
         self.query.lock().clone()
     }
 
-    /// The session's own `idle_in_transaction_session_timeout`; it counts where it is below the configured one.
-    pub fn set_idle_in_transaction(&self, limit: Option<Duration>) {
-        *self.idle_in_transaction.lock() = limit;
+    /// Sets the session's own limits on idling.
+    pub fn set_idle_limits(&self, limits: IdleLimits) {
+        *self.idle_limits.lock() = limits;
     }
 
-    /// The session's own limit, see [`Self::set_idle_in_transaction`].
-    pub fn idle_in_transaction(&self) -> Option<Duration> {
-        *self.idle_in_transaction.lock()
+    /// The session's own limits on idling.
+    pub fn idle_limits(&self) -> IdleLimits {
+        *self.idle_limits.lock()
+    }
+
+    /// Keeps the slot that the running statement was admitted to.
+    pub fn hold(&self, slot: Slot) {
+        *self.slot.lock() = Some(slot);
+    }
+
+    /// Gives the slot back while the statement waits for something; says whether there was one.
+    pub fn release(&self) -> bool {
+        self.slot.lock().take().is_some()
+    }
+
+    /// Takes a slot again after [`Self::release`]; for worker threads only, which may block. Where none comes free within a
+    /// second the statement goes on without: its own deadline must hold even where all slots are taken by bulk work.
+    pub fn retake(&self, slots: &Limiter) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let slot = slots.try_acquire().or_else(|| {
+            let runtime = tokio::runtime::Handle::try_current().ok()?;
+            runtime.block_on(slots.acquire_within(PATIENCE)).ok().map(|(slot, _)| slot)
+        });
+        *self.slot.lock() = slot;
+    }
+
+    /// The wall clock's time when the running statement began, or the last one.
+    pub fn query_start(&self) -> SystemTime {
+        self.started + Duration::from_micros(self.query_start_us.load(Ordering::Relaxed))
+    }
+
+    /// The wall clock's time when it entered its state.
+    pub fn state_change(&self) -> SystemTime {
+        self.started + Duration::from_micros(self.since_us.load(Ordering::Relaxed))
     }
 
     /// Cancels the running statement, where there is one.
     pub fn cancel(&self) {
         if self.state().0 == ConnectionState::Active {
-            self.cancelled.store(true, Ordering::Release);
+            self.cancel.request();
             self.signal.notify_one();
         }
     }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-pub use connection::{Account, CloseReason, Connection, ConnectionState};
+pub use connection::{Account, CloseReason, Connection, ConnectionState, IdleLimits};
 pub use limiter::{Limiter, Slot, TimedOut};
 
 use crate::config::Pool as PoolConfig;
@@ -92,16 +92,18 @@ impl Registry {
     pub fn sweep(&self, limits: &PoolConfig) {
         for connection in self.all() {
             let (state, since) = connection.state();
+            let own = connection.idle_limits();
+            let over = |limits: [Option<Duration>; 2]| {
+                limits.into_iter().flatten().min().is_some_and(|limit| since >= limit)
+            };
             match state {
-                ConnectionState::Idle if limits.idle_timeout.0.is_some_and(|limit| since >= limit) => {
+                ConnectionState::Idle if over([own.session, limits.idle_timeout.0]) => {
                     connection.close(CloseReason::Idle);
                 }
-                ConnectionState::IdleInTransaction | ConnectionState::IdleInFailedTransaction => {
-                    let own = connection.idle_in_transaction();
-                    let limit = [own, limits.idle_in_transaction_timeout.0].into_iter().flatten().min();
-                    if limit.is_some_and(|limit| since >= limit) {
-                        connection.close(CloseReason::IdleInTransaction);
-                    }
+                ConnectionState::IdleInTransaction | ConnectionState::IdleInFailedTransaction
+                    if over([own.transaction, limits.idle_in_transaction_timeout.0]) =>
+                {
+                    connection.close(CloseReason::IdleInTransaction);
                 }
                 _ => {}
             }
@@ -115,9 +117,10 @@ impl Registry {
         }
     }
 
-    /// Cancels every running statement.
+    /// Ends every running statement with 57P01.
     pub fn cancel_all(&self) {
         for connection in self.all() {
+            connection.cancel.shut_down();
             connection.cancel();
         }
     }
@@ -152,9 +155,9 @@ mod tests {
         let connection = connection(&registry);
         connection.enter(ConnectionState::Active, Instant::now());
         registry.cancel(connection.id, 41);
-        assert!(!connection.cancelled.load(Ordering::Acquire));
+        assert!(!connection.cancel.is_requested());
         registry.cancel(connection.id, 42);
-        assert!(connection.cancelled.load(Ordering::Acquire));
+        assert!(connection.cancel.is_requested());
     }
 
     #[test]
@@ -172,7 +175,7 @@ mod tests {
         registry.sweep(&limits);
         assert_eq!(idle.closing(), Some(CloseReason::Idle));
         assert_eq!((active.closing(), open.closing()), (None, None));
-        open.set_idle_in_transaction(Some(Duration::ZERO));
+        open.set_idle_limits(IdleLimits { transaction: Some(Duration::ZERO), session: None });
         registry.sweep(&limits);
         assert_eq!(open.closing(), Some(CloseReason::IdleInTransaction));
     }

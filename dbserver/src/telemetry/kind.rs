@@ -82,6 +82,22 @@ impl StatementKind {
         known.map_or(StatementKind::Other, |(_, kind)| *kind)
     }
 
+    /// The kind of a statement that the SQL layer has parsed. BEGIN, COMMIT and ROLLBACK, which it has as one, stay apart: a
+    /// commit waits for the disk, the others for nothing.
+    pub fn of_parsed(kind: plimsoll_sql::session::StatementKind, sql: &str) -> Self {
+        use plimsoll_sql::session::StatementKind as Parsed;
+        match kind {
+            Parsed::Select => Self::Select,
+            Parsed::Insert => Self::Insert,
+            Parsed::Update => Self::Update,
+            Parsed::Delete => Self::Delete,
+            Parsed::Copy => Self::Copy,
+            Parsed::Ddl => Self::Ddl,
+            Parsed::Transaction => Self::of(sql),
+            Parsed::Utility => Self::Other,
+        }
+    }
+
     /// The name metrics and logs show.
     pub fn name(self) -> &'static str {
         match self {

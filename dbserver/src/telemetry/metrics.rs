@@ -35,10 +35,10 @@ pub struct Metrics {
     registry: Registry,
     latency: Vec<Histogram>,
     statements: Vec<IntCounter>,
+    rows: Vec<IntCounter>,
     errors: IntCounterVec,
     commits: IntCounter,
     rollbacks: IntCounter,
-    rows_sent: IntCounter,
     bytes_received: IntCounter,
     bytes_sent: IntCounter,
     connections_opened: IntCounter,
@@ -73,6 +73,11 @@ impl Metrics {
         )?;
         let statements =
             make.counters("plimsoll_statements_total", "Statements executed, by kind.", &["kind"])?;
+        let rows = make.counters(
+            "plimsoll_rows_total",
+            "Rows returned or changed by statements, by kind.",
+            &["kind"],
+        )?;
         let errors = make.counters(
             "plimsoll_statement_errors_total",
             "Statements that failed, by kind and by class of SQLSTATE (its first two characters).",
@@ -92,10 +97,10 @@ impl Metrics {
         Ok(Self {
             latency: KINDS.iter().map(|kind| latency.with_label_values(&[kind.name()])).collect(),
             statements: KINDS.iter().map(|kind| statements.with_label_values(&[kind.name()])).collect(),
+            rows: KINDS.iter().map(|kind| rows.with_label_values(&[kind.name()])).collect(),
             errors,
             commits: transactions.with_label_values(&["commit"]),
             rollbacks: transactions.with_label_values(&["rollback"]),
-            rows_sent: make.counter("plimsoll_rows_sent_total", "Rows sent to clients.")?,
             bytes_received: make.counter("plimsoll_received_bytes_total", "Bytes received from clients.")?,
             bytes_sent: make.counter("plimsoll_sent_bytes_total", "Bytes sent to clients.")?,
             connections_opened: make
@@ -141,12 +146,14 @@ impl Metrics {
     }
 
     /// Counts a statement, and its error by SQLSTATE.
-    pub fn statement(&self, kind: StatementKind, elapsed: Duration, sqlstate: Option<&str>) {
-        if let (Some(latency), Some(count)) =
-            (self.latency.get(kind as usize), self.statements.get(kind as usize))
+    pub fn statement(&self, kind: StatementKind, elapsed: Duration, rows: u64, sqlstate: Option<&str>) {
+        let number = kind as usize;
+        if let (Some(latency), Some(count), Some(total)) =
+            (self.latency.get(number), self.statements.get(number), self.rows.get(number))
         {
             latency.observe(elapsed.as_secs_f64());
             count.inc();
+            total.inc_by(rows);
         }
         if let Some(sqlstate) = sqlstate {
             let class = sqlstate.get(..2).unwrap_or("XX");
@@ -154,21 +161,10 @@ impl Metrics {
         }
     }
 
-    /// Counts a transaction that ended.
-    pub fn transaction(&self, committed: bool) {
-        if committed { self.commits.inc() } else { self.rollbacks.inc() }
-    }
-
-    /// Transactions committed and rolled back since the start.
-    pub fn transactions(&self) -> (u64, u64) {
-        (self.commits.get(), self.rollbacks.get())
-    }
-
     /// Counts what a connection received and sent in one round.
-    pub fn traffic(&self, received: u64, sent: u64, rows: u64) {
+    pub fn traffic(&self, received: u64, sent: u64) {
         self.bytes_received.inc_by(received);
         self.bytes_sent.inc_by(sent);
-        self.rows_sent.inc_by(rows);
     }
 
     /// Counts an admitted connection.
@@ -208,6 +204,8 @@ impl Metrics {
         self.resident.set(figures.resident as f64);
         self.start_time.set(figures.start_time_s);
         if let Some(engine) = &figures.engine {
+            raise(&self.commits, engine.commits);
+            raise(&self.rollbacks, engine.rollbacks);
             raise(&self.log_writes, engine.log_writes);
             raise(&self.log_syncs, engine.log_syncs);
             raise(&self.log_bytes, engine.log_bytes);
@@ -278,8 +276,7 @@ mod tests {
     #[test]
     fn every_name_is_there_once_and_follows_the_rules() {
         let metrics = Metrics::new().unwrap();
-        metrics.statement(StatementKind::Select, Duration::from_micros(80), Some("42P01"));
-        metrics.transaction(true);
+        metrics.statement(StatementKind::Select, Duration::from_micros(80), 1, Some("42P01"));
         let text = metrics.render(&Figures::default()).unwrap();
         assert!(text.contains("plimsoll_statement_errors_total{class=\"42\",kind=\"select\"} 1"), "{text}");
         assert!(

@@ -33,8 +33,15 @@ impl Telemetry {
     }
 
     /// Counts a statement that ended at `ended` after `elapsed`, with its error's SQLSTATE.
-    pub fn statement(&self, kind: StatementKind, elapsed: Duration, ended: Instant, sqlstate: Option<&str>) {
-        self.metrics.statement(kind, elapsed, sqlstate);
+    pub fn statement(
+        &self,
+        kind: StatementKind,
+        elapsed: Duration,
+        ended: Instant,
+        rows: u64,
+        sqlstate: Option<&str>,
+    ) {
+        self.metrics.statement(kind, elapsed, rows, sqlstate);
         if let Some(window) = self.windows.get(kind as usize) {
             window.record(elapsed, ended.saturating_duration_since(self.started));
         }
@@ -49,11 +56,6 @@ impl Telemetry {
     /// Time since the start.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
-    }
-
-    /// Time from the start to a moment.
-    pub fn since_start(&self, moment: Instant) -> Duration {
-        moment.saturating_duration_since(self.started)
     }
 
     /// The wall clock's time of the start.

@@ -1,0 +1,231 @@
+//! The life of the process.
+//!
+//! ```text
+//!   configuration ──► sockets bound ──► HTTP serves (alive, not ready) ──► engine recovers ──► ready
+//!   SIGTERM, SIGINT ──► not ready, no new clients, idle ones closed, statements finish
+//!                    ──► grace over: statements cancelled ──► engine closed ──► exit 0
+//! ```
+//!
+//! A second signal ends the process at once; what was acknowledged is durable anyway.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plimsoll_sql::session::{Database, DatabaseOptions};
+use plimsoll_storage::io::RealIo;
+use plimsoll_storage::{Engine, Options};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::cli::Args;
+use crate::config::memory::memory_limit;
+use crate::config::{Config, DEFAULT_NAME, Format};
+use crate::pool::drained;
+use crate::server::{Phase, Server};
+use crate::telemetry::logging;
+use crate::{http, wire};
+
+/// Why the process cannot start, or ended.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum ProcessError {
+    #[error("configuration cannot be used: {0}")]
+    Config(#[from] crate::config::ConfigError),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot start: {0}")]
+    Runtime(#[from] io::Error),
+    #[error("cannot start: {0}")]
+    Metrics(#[from] prometheus::Error),
+    #[error("cannot open the data directory {directory}: {source}")]
+    Storage { directory: String, source: plimsoll_storage::Error },
+    #[error("cannot open the database: {0}")]
+    Database(plimsoll_sql::SqlError),
+    #[error("the database could not be opened because of an internal error")]
+    OpenFailed,
+}
+
+/// Workers compute and wait for locks on threads of their own: as many as connections may have statements.
+const THREADS_MAX: usize = 4_096;
+/// Expressions nest; debug builds have large frames. This is address space, used as far as it is touched.
+const STACK_BYTES: usize = 8 << 20;
+/// How long clients may take to notice that their statement was cancelled at the end of the grace period.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Runs the server until a signal ends it.
+pub fn run(args: &Args) -> Result<(), ProcessError> {
+    let source = args.source();
+    let loaded = source.load()?;
+    let log = logging::init(&loaded.config.logging);
+    log_panics();
+    let config = loaded.config.clone();
+    let server = Server::new(loaded, args.config.clone(), log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("plimsoll")
+        .thread_stack_size(STACK_BYTES)
+        .max_blocking_threads(THREADS_MAX)
+        .build()?;
+    let result = runtime.block_on(serve(args, &config, &server, source));
+    // Whatever thread still runs must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+async fn serve(
+    args: &Args,
+    config: &Config,
+    server: &Arc<Server>,
+    source: crate::config::watch::Source,
+) -> Result<(), ProcessError> {
+    let mut signals = Signals::new()?;
+    let clients = bind(args.listen).await?;
+    let probes = bind(args.http).await?;
+    let (clients_at, probes_at) = (clients.local_addr()?, probes.local_addr()?);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %args.data_dir.display(), "starting");
+
+    let (end_http, http_ends) = oneshot::channel::<()>();
+    let http = tokio::spawn(http::run(server.clone(), probes, async {
+        let _ = http_ends.await;
+    }));
+    tokio::spawn(server.clone().watch(source));
+    tokio::spawn(server.clone().sweep());
+    let listener = tokio::spawn(wire::listen(server.clone(), clients));
+
+    let opened = tokio::select! {
+        opened = open(&args.data_dir, config) => opened?,
+        // Recovery can be cut short at any instant, as a crash can.
+        () = signals.next() => return Ok(()),
+    };
+    server.open(opened.clone());
+    server.enter(Phase::Ready);
+    announce(config, server, clients_at, probes_at);
+
+    signals.next().await;
+    let closed = tokio::select! {
+        closed = drain(server, &opened, args.shutdown_grace.0) => closed,
+        () = signals.next() => {
+            tracing::warn!("second signal: ending at once");
+            return Ok(());
+        }
+    };
+    listener.abort();
+    let _ = end_http.send(());
+    let _ = tokio::time::timeout(Duration::from_secs(1), http).await;
+    closed
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ProcessError> {
+    TcpListener::bind(address).await.map_err(|source| ProcessError::Listen { address, source })
+}
+
+/// Opens engine and catalog, on a thread that may take its time.
+async fn open(directory: &Path, config: &Config) -> Result<Arc<Database>, ProcessError> {
+    let directory = directory.to_owned();
+    let options = Options {
+        memory_limit: memory_limit() / 100 * u64::from(config.storage.memory_percent),
+        ..Options::default()
+    };
+    let opening = tokio::task::spawn_blocking(move || {
+        let began = Instant::now();
+        let engine = Engine::open(RealIo::shared(), &directory, options)
+            .map_err(|source| ProcessError::Storage { directory: directory.display().to_string(), source })?;
+        let database = Database::open(engine, DatabaseOptions::default()).map_err(ProcessError::Database)?;
+        tracing::info!(
+            ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            records = database.engine().stats().recovery_records,
+            "recovered"
+        );
+        Ok(database)
+    });
+    opening.await.map_err(|_| ProcessError::OpenFailed)?
+}
+
+/// Says how to connect: to a person as lines, to a collector of logs as an event.
+fn announce(config: &Config, server: &Server, clients: SocketAddr, probes: SocketAddr) {
+    let user = &config.auth.user;
+    let host = if clients.ip().is_unspecified() || clients.ip().is_loopback() {
+        "localhost".to_owned()
+    } else {
+        clients.ip().to_string()
+    };
+    let connect = if *user == DEFAULT_NAME && clients.port() == 5432 {
+        format!("psql -h {host} -U {user}")
+    } else {
+        format!("psql -h {host} -p {} -U {user} {DEFAULT_NAME}", clients.port())
+    };
+    let open = server.settings().credentials.is_none();
+    let password = if open { "no password, this machine only" } else { "password: auth.passwordFile" };
+    if config.logging.format == Format::Json {
+        tracing::info!(listen = %clients, http = %probes, connect, "ready");
+        return;
+    }
+    let mut out = io::stdout().lock();
+    let _ = writeln!(
+        out,
+        "plimsoll {} is ready.\n  connect:  {connect}    ({password})\n  status:   http://{probes}/status",
+        env!("CARGO_PKG_VERSION")
+    );
+}
+
+/// Ends the work: politely until the grace period is over.
+async fn drain(server: &Server, database: &Arc<Database>, grace: Duration) -> Result<(), ProcessError> {
+    tracing::info!(connections = server.registry.len(), "draining");
+    server.enter(Phase::Draining);
+    server.registry.close_all();
+    let until = Instant::now().checked_add(grace).unwrap_or_else(Instant::now);
+    if !drained(&server.registry, until).await {
+        tracing::warn!(connections = server.registry.len(), "grace period over: cancelling statements");
+        server.registry.cancel_all();
+        server.registry.close_all();
+        drained(&server.registry, Instant::now() + LAST_WORDS).await;
+    }
+    let engine = database.engine().clone();
+    let closed = tokio::task::spawn_blocking(move || engine.close());
+    match closed.await {
+        Ok(Ok(())) => {
+            tracing::info!("closed");
+            Ok(())
+        }
+        Ok(Err(source)) => Err(ProcessError::Storage { directory: "while closing".to_owned(), source }),
+        Err(_) => Err(ProcessError::OpenFailed),
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Panics are logged as events, with their place; what catches them decides what becomes of the rest.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let payload = panic.payload();
+        let message = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        let backtrace = std::backtrace::Backtrace::force_capture();
+        tracing::error!(place, message, %backtrace, "panic");
+    }));
+}
