@@ -2,6 +2,7 @@
 //! transaction sees alone until it commits.
 
 mod lookup;
+pub mod system;
 
 use crate::types::{ColumnType, Datum, Oid};
 use plimsoll_storage::TreeId;
