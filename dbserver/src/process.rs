@@ -20,13 +20,15 @@ use plimsoll_storage::{Engine, Options};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::cli::Args;
 use crate::config::memory::memory_limit;
+use crate::config::watch::Loaded;
 use crate::config::{Config, DEFAULT_NAME, Format};
 use crate::pool::drained;
 use crate::server::{Phase, Server};
-use crate::telemetry::logging;
+use crate::telemetry::logging::{self, LogControl};
 use crate::{http, wire};
 
 /// Why the process cannot start, or ended.
@@ -47,6 +49,8 @@ pub enum ProcessError {
     Database(plimsoll_sql::SqlError),
     #[error("the database could not be opened because of an internal error")]
     OpenFailed,
+    #[error("the data directory was not closed in order, the next start recovers: {0}")]
+    Closing(String),
 }
 
 /// Workers compute and wait for locks on threads of their own: as many as connections may have statements.
@@ -58,65 +62,139 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Runs the server until a signal ends it.
 pub fn run(args: &Args) -> Result<(), ProcessError> {
-    let source = args.source();
-    let loaded = source.load()?;
+    let loaded = args.source().load()?;
     let log = logging::init(&loaded.config.logging);
     log_panics();
-    let config = loaded.config.clone();
-    let server = Server::new(loaded, args.config.clone(), log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("plimsoll")
         .thread_stack_size(STACK_BYTES)
         .max_blocking_threads(THREADS_MAX)
         .build()?;
-    let result = runtime.block_on(serve(args, &config, &server, source));
+    let result = runtime.block_on(until_signal(args, loaded, log));
     // Whatever thread still runs must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }
 
-async fn serve(
-    args: &Args,
-    config: &Config,
-    server: &Arc<Server>,
-    source: crate::config::watch::Source,
-) -> Result<(), ProcessError> {
+async fn until_signal(args: &Args, loaded: Loaded, log: LogControl) -> Result<(), ProcessError> {
     let mut signals = Signals::new()?;
-    let clients = bind(args.listen).await?;
-    let probes = bind(args.http).await?;
-    let (clients_at, probes_at) = (clients.local_addr()?, probes.local_addr()?);
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %args.data_dir.display(), "starting");
-
-    let (end_http, http_ends) = oneshot::channel::<()>();
-    let http = tokio::spawn(http::run(server.clone(), probes, async {
-        let _ = http_ends.await;
-    }));
-    tokio::spawn(server.clone().watch(source));
-    tokio::spawn(server.clone().sweep());
-    let listener = tokio::spawn(wire::listen(server.clone(), clients));
-
-    let opened = tokio::select! {
-        opened = open(&args.data_dir, config) => opened?,
+    let instance = tokio::select! {
+        instance = Instance::start(args, loaded, log) => instance?,
         // Recovery can be cut short at any instant, as a crash can.
         () = signals.next() => return Ok(()),
     };
-    server.open(opened.clone());
-    server.enter(Phase::Ready);
-    announce(config, server, clients_at, probes_at);
-
+    instance.announce();
     signals.next().await;
-    let closed = tokio::select! {
-        closed = drain(server, &opened, args.shutdown_grace.0) => closed,
+    tokio::select! {
+        stopped = instance.stop(args.shutdown_grace.0) => stopped,
         () = signals.next() => {
             tracing::warn!("second signal: ending at once");
-            return Ok(());
+            Ok(())
         }
-    };
-    listener.abort();
-    let _ = end_http.send(());
-    let _ = tokio::time::timeout(Duration::from_secs(1), http).await;
-    closed
+    }
+}
+
+/// A server that has recovered and admits clients.
+pub struct Instance {
+    server: Arc<Server>,
+    database: Arc<Database>,
+    clients: SocketAddr,
+    probes: SocketAddr,
+    listener: JoinHandle<()>,
+    http: JoinHandle<io::Result<()>>,
+    end_http: oneshot::Sender<()>,
+    helpers: [JoinHandle<()>; 2],
+}
+
+impl Instance {
+    /// Binds the sockets, serves HTTP, recovers, and admits clients. Fails where an address or the data directory cannot be
+    /// used.
+    pub async fn start(args: &Args, loaded: Loaded, log: LogControl) -> Result<Self, ProcessError> {
+        let config = loaded.config.clone();
+        let server = Server::new(loaded, args.config.clone(), log)?;
+        let (client_socket, probe_socket) = (bind(args.listen).await?, bind(args.http).await?);
+        let (clients, probes) = (client_socket.local_addr()?, probe_socket.local_addr()?);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %args.data_dir.display(), "starting");
+        let (end_http, http_ends) = oneshot::channel::<()>();
+        let http = tokio::spawn(http::run(server.clone(), probe_socket, async {
+            let _ = http_ends.await;
+        }));
+        let helpers =
+            [tokio::spawn(server.clone().watch(args.source())), tokio::spawn(server.clone().sweep())];
+        let listener = tokio::spawn(wire::listen(server.clone(), client_socket));
+        let database = open(&args.data_dir, &config).await?;
+        server.open(database.clone());
+        server.enter(Phase::Ready);
+        Ok(Self { server, database, clients, probes, listener, http, end_http, helpers })
+    }
+
+    /// What all parts share.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// Where clients connect.
+    pub fn clients(&self) -> SocketAddr {
+        self.clients
+    }
+
+    /// Where HTTP is served.
+    pub fn probes(&self) -> SocketAddr {
+        self.probes
+    }
+
+    /// Says how to connect: to a person as lines, to a collector of logs as an event.
+    fn announce(&self) {
+        let settings = self.server.settings();
+        let (user, clients, probes) = (&settings.config.auth.user, self.clients, self.probes);
+        let near = clients.ip().is_unspecified() || clients.ip().is_loopback();
+        let host = if near { "localhost".to_owned() } else { clients.ip().to_string() };
+        let connect = if *user == DEFAULT_NAME && clients.port() == 5432 {
+            format!("psql -h {host} -U {user}")
+        } else {
+            format!("psql -h {host} -p {} -U {user} {DEFAULT_NAME}", clients.port())
+        };
+        let open = settings.credentials.is_none();
+        let password =
+            if open { "no password, from this machine only" } else { "password: auth.passwordFile" };
+        if settings.config.logging.format == Format::Json {
+            tracing::info!(listen = %clients, http = %probes, connect, "ready");
+            return;
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        let mut out = io::stdout().lock();
+        // A closed standard output is no reason not to serve.
+        let _ = writeln!(
+            out,
+            "plimsoll {version} is ready.\n  connect:  {connect}    ({password})\n  status:   http://{probes}/status"
+        );
+    }
+
+    /// Ends the work, politely until the grace period is over, and closes the engine.
+    pub async fn stop(self, grace: Duration) -> Result<(), ProcessError> {
+        let registry = &self.server.registry;
+        tracing::info!(connections = registry.len(), "draining");
+        self.server.enter(Phase::Draining);
+        registry.close_all();
+        let until = Instant::now().checked_add(grace).unwrap_or_else(Instant::now);
+        if !drained(registry, until).await {
+            tracing::warn!(connections = registry.len(), "grace period over: cancelling statements");
+            registry.cancel_all();
+            drained(registry, Instant::now() + LAST_WORDS).await;
+        }
+        let engine = self.database.engine().clone();
+        let closed = tokio::task::spawn_blocking(move || engine.close()).await;
+        self.listener.abort();
+        self.helpers.iter().for_each(JoinHandle::abort);
+        let _ = self.end_http.send(());
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.http).await;
+        closed
+            .map_err(|_panic| ProcessError::Closing("a thread failed".to_owned()))?
+            .map_err(|error| ProcessError::Closing(error.to_string()))?;
+        tracing::info!("closed");
+        Ok(())
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, ProcessError> {
@@ -143,57 +221,6 @@ async fn open(directory: &Path, config: &Config) -> Result<Arc<Database>, Proces
         Ok(database)
     });
     opening.await.map_err(|_| ProcessError::OpenFailed)?
-}
-
-/// Says how to connect: to a person as lines, to a collector of logs as an event.
-fn announce(config: &Config, server: &Server, clients: SocketAddr, probes: SocketAddr) {
-    let user = &config.auth.user;
-    let host = if clients.ip().is_unspecified() || clients.ip().is_loopback() {
-        "localhost".to_owned()
-    } else {
-        clients.ip().to_string()
-    };
-    let connect = if *user == DEFAULT_NAME && clients.port() == 5432 {
-        format!("psql -h {host} -U {user}")
-    } else {
-        format!("psql -h {host} -p {} -U {user} {DEFAULT_NAME}", clients.port())
-    };
-    let open = server.settings().credentials.is_none();
-    let password = if open { "no password, this machine only" } else { "password: auth.passwordFile" };
-    if config.logging.format == Format::Json {
-        tracing::info!(listen = %clients, http = %probes, connect, "ready");
-        return;
-    }
-    let mut out = io::stdout().lock();
-    let _ = writeln!(
-        out,
-        "plimsoll {} is ready.\n  connect:  {connect}    ({password})\n  status:   http://{probes}/status",
-        env!("CARGO_PKG_VERSION")
-    );
-}
-
-/// Ends the work: politely until the grace period is over.
-async fn drain(server: &Server, database: &Arc<Database>, grace: Duration) -> Result<(), ProcessError> {
-    tracing::info!(connections = server.registry.len(), "draining");
-    server.enter(Phase::Draining);
-    server.registry.close_all();
-    let until = Instant::now().checked_add(grace).unwrap_or_else(Instant::now);
-    if !drained(&server.registry, until).await {
-        tracing::warn!(connections = server.registry.len(), "grace period over: cancelling statements");
-        server.registry.cancel_all();
-        server.registry.close_all();
-        drained(&server.registry, Instant::now() + LAST_WORDS).await;
-    }
-    let engine = database.engine().clone();
-    let closed = tokio::task::spawn_blocking(move || engine.close());
-    match closed.await {
-        Ok(Ok(())) => {
-            tracing::info!("closed");
-            Ok(())
-        }
-        Ok(Err(source)) => Err(ProcessError::Storage { directory: "while closing".to_owned(), source }),
-        Err(_) => Err(ProcessError::OpenFailed),
-    }
 }
 
 /// SIGTERM and SIGINT.

@@ -11,6 +11,9 @@ use crate::config::memory;
 use crate::pool::{Connection, ConnectionState};
 use crate::server::Server;
 
+/// Of more connections than this only the oldest are listed.
+const CONNECTIONS_SHOWN_MAX: usize = 1_000;
+
 /// What other parts than the metrics count.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
@@ -153,7 +156,7 @@ pub fn status(server: &Server) -> Value {
             "limit": figures.connection_limit,
             "total": connections.len(),
             "byState": by_state,
-            "list": connections.iter().map(|connection| one(connection)).collect::<Vec<_>>(),
+            "list": connections.iter().take(CONNECTIONS_SHOWN_MAX).map(|connection| one(connection)).collect::<Vec<_>>(),
         },
         "statements": {
             "limit": figures.statement_limit,

@@ -121,6 +121,7 @@ impl Registry {
     pub fn cancel_all(&self) {
         for connection in self.all() {
             connection.cancel.shut_down();
+            connection.close(CloseReason::Terminated);
             connection.cancel();
         }
     }

@@ -321,8 +321,10 @@ async fn unsendable(connection: &Connection, query: &QueryContext) -> Stop {
                 return Stop::Fatal(SqlError::new(sqlstate::QUERY_CANCELED, message));
             }
         }
-        if connection.closing().is_some() || query.cancel.is_requested() {
-            return Stop::closed(connection.closing().unwrap_or(CloseReason::Terminated));
+        // A cancel request alone does not break a connection: the rest arrives once the client reads again.
+        let terminated = connection.closing() == Some(CloseReason::Terminated);
+        if terminated || query.check().is_err_and(|error| error.sqlstate() == sqlstate::ADMIN_SHUTDOWN) {
+            return Stop::closed(CloseReason::Terminated);
         }
     }
 }
