@@ -44,6 +44,22 @@ impl Datum {
     pub fn is_null(&self) -> bool {
         matches!(self, Datum::Null)
     }
+    /// Bytes held, for the memory account.
+    pub fn memory(&self) -> usize {
+        let outside = match self {
+            Datum::Text(x) => x.len(),
+            Datum::Bytea(x) => x.len(),
+            Datum::Numeric(x) => x.heap_bytes(),
+            Datum::Array(x) => size_of::<Array>() + x.values.iter().map(Datum::memory).sum::<usize>(),
+            Datum::Record(x) => {
+                size_of::<Record>()
+                    + x.fields.iter().map(|f| size_of_val(f) + f.0.len()).sum::<usize>()
+                    + x.values.iter().map(Datum::memory).sum::<usize>()
+            }
+            _ => 0,
+        };
+        size_of::<Self>() + outside
+    }
     /// A text value.
     pub fn text(s: impl Into<Box<str>>) -> Self {
         Datum::Text(s.into())
@@ -82,7 +98,7 @@ pub struct Record {
 }
 
 /// Arbitrary-precision decimal that keeps its display scale, with NaN and the infinities.
-/// (PostgreSQL manual, section 8.1.2.)
+/// (PostgreSQL manual, section 8.1.2.) `==` also compares scales; `cmp` compares values as SQL does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Numeric(pub(crate) NumericRepr);
 

@@ -3,7 +3,12 @@
 //! A [`Type`] is PostgreSQL's OID, so that catalogs, protocol and engine agree on one number. Each has one
 //! [`Physical`] form, and several types may share one (an `oid` and a `regclass` are both a `u32`).
 
+pub mod compare;
 pub mod datum;
+pub mod key;
+pub mod numeric;
+pub mod row;
+pub mod table_row;
 
 pub use datum::{Array, Datum, Interval, Numeric, Record};
 
