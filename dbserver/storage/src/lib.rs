@@ -7,13 +7,19 @@
 //! [`Transaction::commit`] releases locks at once and hands out a [`CommitTicket`], which resolves when the commit is
 //! durable: only then may a client be told.
 
+mod checkpoint;
 mod engine;
 mod error;
 pub mod io;
 mod key;
+mod manifest;
+mod memtable;
 mod mvcc;
 mod options;
+mod recovery;
+mod sst;
 mod stats;
+mod wal;
 
 pub use engine::Engine;
 pub use error::{Error, LockName, Result, WaitsFor};

@@ -1,8 +1,38 @@
 //! Multi-version concurrency control: transactions, snapshots, locks.
+//!
+//! ```text
+//! begin ── snapshot ── put: pending version on top of the row's chain (= its exclusive lock) ── ...
+//!                          │
+//!   commit: timestamp, log record, status flipped, in one critical section; locks are free from here
+//!                          │
+//!           rows get the timestamp ── flusher syncs ── `visible` reaches the timestamp ── ticket resolves
+//! ```
+//!
+//! Between the flip and the sync the commit is known to other *writers*, whose own records come later in the log, but to
+//! no *reader*: a snapshot sees what is durable. A transaction that only read such a row through a lock gets a ticket
+//! that waits for it.
 
+mod garbage;
+mod locks;
+mod slots;
+mod snapshot;
+mod snapshots;
+mod stamp;
+mod ticket;
 mod transaction;
+mod types;
+mod work;
+mod write;
 
-pub use transaction::{
-    BatchWrite, CommitTicket, Insert, Isolation, LockMode, LockOutcome, LockWait, ObjectLock, Savepoint,
-    Scan, Snapshot, Transaction, WaitPolicy, Write,
-};
+pub(crate) use garbage::Garbage;
+pub(crate) use locks::LockManager;
+pub use locks::LockWait;
+pub(crate) use slots::{Slots, TxnState};
+pub(crate) use snapshot::Pin;
+pub use snapshot::{Scan, Snapshot};
+pub(crate) use snapshots::{Horizon, Snapshots};
+pub(crate) use stamp::Stamp;
+pub use ticket::CommitTicket;
+pub use transaction::Transaction;
+pub use types::{BatchWrite, Insert, Isolation, LockMode, LockOutcome, ObjectLock, WaitPolicy, Write};
+pub use work::Savepoint;

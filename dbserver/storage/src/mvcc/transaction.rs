@@ -1,133 +1,78 @@
-//! Transactions.
+//! A transaction: reading through its snapshots, writing pending versions, locking, and its end.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use crate::error::{Error, Result};
-use crate::key::{Direction, Key, KeyRange, RowBuffer, TreeId, Value};
+use parking_lot::{Mutex, MutexGuard};
 
-/// What a transaction sees of the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    /// Each statement sees what was committed when it began.
-    ReadCommitted,
-    /// All statements see what was committed when the first began; a change of a row changed since is refused.
-    RepeatableRead,
-}
+use super::locks::LockWait;
+use super::slots::TxnState;
+use super::snapshot::{Pin, Snapshot};
+use super::ticket::CommitTicket;
+use super::types::{BatchWrite, Insert, Isolation, LockMode, LockOutcome, ObjectLock, WaitPolicy, Write};
+use super::work::{Savepoint, Work};
+use super::write::{Applied, Want, Writer};
+use crate::engine::{KEY_MAX, Shared, VALUE_MAX};
+use crate::error::{Error, LockName, Result};
+use crate::key::{Key, RowBuffer, TreeId, Value};
+use crate::memtable::{Change, Tree};
 
-/// Strength of a row lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LockMode {
-    /// Alone: as an update or delete of the row.
-    Update,
-    /// With other sharers, against updates and deletes.
-    Share,
-}
-
-/// What to do when the row is locked by another transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitPolicy {
-    /// Answer [`LockOutcome::Blocked`], queued.
-    Wait,
-    /// Answer [`LockOutcome::Skipped`] and leave no trace: the caller skips the row, or makes it an error (NOWAIT).
-    Skip,
-}
-
-/// Strength of an object lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ObjectLock {
-    /// With other sharers.
-    Shared,
-    /// Alone.
-    Exclusive,
-}
-
-/// Answer of [`Transaction::lock_row`].
-#[derive(Debug)]
-pub enum LockOutcome {
-    /// The transaction has the lock until it ends (or rolls back to a savepoint before).
-    Locked {
-        /// The newest value, own or committed; `None` where the row does not exist (any more).
-        current: Option<Value>,
-        /// Whether that is newer than what the transaction's snapshot sees: the caller must evaluate its condition again.
-        changed: bool,
-    },
-    /// Another transaction has it: wait, then call again.
-    Blocked(LockWait),
-    /// Another transaction has it, and the policy was [`WaitPolicy::Skip`].
-    Skipped,
-}
-
-/// Answer of a write.
-#[derive(Debug)]
-pub enum Write {
-    /// Done.
-    Done,
-    /// Nothing done, another transaction has the row: wait, then call again.
-    Blocked(LockWait),
-}
-
-/// Answer of [`Transaction::insert_unique`].
-#[derive(Debug)]
-pub enum Insert {
-    /// The row is in.
-    Inserted,
-    /// Nothing done: the key exists, with this newest value (own or committed).
-    Exists(Value),
-    /// Nothing done, another transaction inserts or deletes the key: wait, then call again.
-    Blocked(LockWait),
-}
-
-/// Answer of [`Transaction::put_batch`] and [`Transaction::insert_batch`].
-#[derive(Debug)]
-pub enum BatchWrite {
-    /// All rows are in.
-    Done,
-    /// The rows before `index` are in, the one there exists already.
-    Exists {
-        /// Which row.
-        index: usize,
-        /// Its newest value.
-        value: Value,
-    },
-    /// The rows before `index` are in; another transaction has that one: wait, then call again from there.
-    Blocked {
-        /// Which row.
-        index: usize,
-        /// The wait.
-        wait: LockWait,
-    },
-}
+/// Rows of a batch written under one acquisition of the tree's latch.
+const LATCH_ROWS: usize = 128;
 
 /// A transaction. Shared by `Arc` with the cursors of its session; one call at a time makes sense, several are safe.
 /// Dropping it rolls it back.
-pub struct Transaction {}
+pub struct Transaction {
+    shared: Arc<Shared>,
+    state: Arc<TxnState>,
+    isolation: Isolation,
+    work: Mutex<Work>,
+}
 
 impl Transaction {
+    pub(crate) fn new(shared: &Arc<Shared>, isolation: Isolation) -> Transaction {
+        let id = shared.next_txn.fetch_add(1, Ordering::Relaxed);
+        shared.counters.live.fetch_add(1, Ordering::Relaxed);
+        Transaction {
+            shared: Arc::clone(shared),
+            state: Arc::new(TxnState::new(id)),
+            isolation,
+            work: Mutex::new(Work::new()),
+        }
+    }
+
     /// Its number: unique while the process lives, in the order of beginning.
     #[must_use]
     pub fn id(&self) -> u64 {
-        0
+        self.state.id
     }
 
     /// Its isolation.
     #[must_use]
     pub fn isolation(&self) -> Isolation {
-        Isolation::ReadCommitted
+        self.isolation
     }
 
     /// Begins a statement: what the statements before wrote becomes visible to it, and in READ COMMITTED what others
     /// committed until now. Snapshots of earlier statements stay as they are.
-    pub fn new_statement(&self) {}
+    pub fn new_statement(&self) {
+        let mut work = self.work.lock();
+        work.command += 1;
+        if self.isolation == Isolation::ReadCommitted {
+            // The next use takes a new one.
+            work.pin = None;
+        }
+    }
 
     /// The snapshot of the current statement: commits up to its timestamp, and this transaction's own writes of earlier
     /// statements only (a statement never meets its own writes, the "Halloween problem"). Cheap to clone; pins the
     /// versions it sees while it lives, also beyond the statement.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot {}
+        let mut work = self.work.lock();
+        let command = work.command;
+        let pin = Arc::clone(self.pin(&mut work));
+        Snapshot::new(pin, Some((Arc::clone(&self.state), command)))
     }
 
     /// Locks a row, whether it exists or not, and answers its newest value. A later put or delete of it by this
@@ -143,8 +88,23 @@ impl Transaction {
         mode: LockMode,
         wait: WaitPolicy,
     ) -> Result<LockOutcome> {
-        let _ = (tree, key, mode, wait);
-        Err(Error::Closed)
+        let want = match mode {
+            LockMode::Update => Want::Lock,
+            LockMode::Share => Want::Share,
+        };
+        loop {
+            let mut work = self.work()?;
+            let mut writer = self.writer(&mut work, tree)?;
+            match writer.one(key, want)? {
+                Applied::Locked { current, changed } => return Ok(LockOutcome::Locked { current, changed }),
+                _ if wait == WaitPolicy::Skip => return Ok(LockOutcome::Skipped),
+                applied => {
+                    if let Some(wait) = self.block(tree, key, want, applied)? {
+                        return Ok(LockOutcome::Blocked(wait));
+                    }
+                }
+            }
+        }
     }
 
     /// Writes a row, whether it exists or not.
@@ -152,8 +112,10 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::lock_row`], and [`Error::OutOfMemory`], [`Error::DiskFull`], [`Error::TooLarge`].
     pub fn put(&self, tree: TreeId, key: &[u8], value: &[u8]) -> Result<Write> {
-        let _ = (tree, key, value);
-        Err(Error::Closed)
+        match self.write(tree, key, Want::Put(value))? {
+            Insert::Blocked(wait) => Ok(Write::Blocked(wait)),
+            Insert::Inserted | Insert::Exists(_) => Ok(Write::Done),
+        }
     }
 
     /// Deletes a row, if it exists.
@@ -161,8 +123,10 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::put`].
     pub fn delete(&self, tree: TreeId, key: &[u8]) -> Result<Write> {
-        let _ = (tree, key);
-        Err(Error::Closed)
+        match self.write(tree, key, Want::Delete)? {
+            Insert::Blocked(wait) => Ok(Write::Blocked(wait)),
+            Insert::Inserted | Insert::Exists(_) => Ok(Write::Done),
+        }
     }
 
     /// Writes a row if its key does not exist in the newest state (not the snapshot's); waits for an uncommitted
@@ -171,8 +135,7 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::put`], without the conflict: an unseen row is [`Insert::Exists`].
     pub fn insert_unique(&self, tree: TreeId, key: &[u8], value: &[u8]) -> Result<Insert> {
-        let _ = (tree, key, value);
-        Err(Error::Closed)
+        self.write(tree, key, Want::Insert(value))
     }
 
     /// The newest value: own, also of the current statement, or committed.
@@ -180,8 +143,13 @@ impl Transaction {
     /// # Errors
     /// [`Error::Fatal`].
     pub fn get_latest(&self, tree: TreeId, key: &[u8]) -> Result<Option<Value>> {
-        let _ = (tree, key);
-        Err(Error::Closed)
+        let mut work = self.work()?;
+        let Some(tree) = self.shared.trees.get(tree) else { return Ok(None) };
+        let rows = tree.rows.read();
+        let Some(row) = rows.get(key) else { return Ok(None) };
+        let (value, timestamp) = super::write::newest(&self.shared, self.state.slot(), &row.head);
+        work.depends_on = work.depends_on.max(timestamp);
+        Ok(value.cloned())
     }
 
     /// [`Transaction::put`] of the buffer's rows from index `from` on, with few latch acquisitions. Fastest when the
@@ -190,8 +158,7 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::put`]; the rows before the failing one are in.
     pub fn put_batch(&self, tree: TreeId, rows: &RowBuffer, from: usize) -> Result<BatchWrite> {
-        let _ = (tree, rows, from);
-        Err(Error::Closed)
+        self.write_batch(tree, rows, from, false)
     }
 
     /// [`Transaction::insert_unique`] of the buffer's rows from index `from` on.
@@ -199,8 +166,7 @@ impl Transaction {
     /// # Errors
     /// As [`Transaction::insert_unique`]; the rows before the failing one are in.
     pub fn insert_batch(&self, tree: TreeId, rows: &RowBuffer, from: usize) -> Result<BatchWrite> {
-        let _ = (tree, rows, from);
-        Err(Error::Closed)
+        self.write_batch(tree, rows, from, true)
     }
 
     /// Locks an object (a relation, by a number of the caller's) until the transaction ends. `None`: it has the lock;
@@ -209,30 +175,49 @@ impl Transaction {
     /// # Errors
     /// [`Error::Deadlock`].
     pub fn lock_object(&self, object: u64, mode: ObjectLock) -> Result<Option<LockWait>> {
-        let _ = (object, mode);
-        Err(Error::Closed)
+        let mut work = self.work()?;
+        let covers = |(held, held_mode): &(u64, ObjectLock)| {
+            *held == object && (*held_mode == mode || *held_mode == ObjectLock::Exclusive)
+        };
+        if work.objects.iter().any(covers) {
+            return Ok(None);
+        }
+        let wait = self.shared.locks.lock_object(&self.shared.io, &self.state, object, mode)?;
+        if wait.is_none() {
+            work.objects.push((object, mode));
+        }
+        Ok(wait)
     }
 
     /// Drops a tree's data when this transaction commits. Snapshots from before go on reading it. The caller sees to
     /// it (by an exclusive object lock) that nobody else writes to the tree.
     pub fn drop_tree(&self, tree: TreeId) {
-        let _ = tree;
+        let mut work = self.work.lock();
+        if !work.ended && !work.drops.contains(&tree) {
+            work.drops.push(tree);
+        }
     }
 
     /// Marks a point to go back to.
     #[must_use]
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint {}
+        self.work.lock().savepoint()
     }
 
     /// Undoes everything since the savepoint, which stays, and releases row locks taken since.
     pub fn rollback_to(&self, savepoint: &Savepoint) {
-        let _ = savepoint;
+        let mut work = self.work.lock();
+        if work.ended {
+            return;
+        }
+        work.rollback_to(&self.shared, &self.state, savepoint);
+        self.shared.locks.some_rows_released(&self.state);
     }
 
     /// Forgets a savepoint; what happened since stays.
     pub fn release(&self, savepoint: Savepoint) {
-        let _ = savepoint;
+        // Nothing is kept for a savepoint: its versions stay apart until the transaction ends.
+        drop(savepoint);
     }
 
     /// Commits: releases all locks and answers a ticket. The client may be told only after the ticket resolved.
@@ -241,125 +226,235 @@ impl Transaction {
     /// # Errors
     /// [`Error::DiskFull`]: the transaction is rolled back. [`Error::Fatal`], [`Error::Closed`], [`Error::TransactionEnded`].
     pub fn commit(&self) -> Result<CommitTicket> {
-        Err(Error::Closed)
+        let mut work = self.work()?;
+        work.ended = true;
+        let shared = &self.shared;
+        let mut target = work.depends_on;
+        if work.is_read_only() {
+            // At most locks: they go as those of a rollback do.
+            self.undo(&mut work);
+        } else {
+            target = match self.commit_writes(&mut work) {
+                Ok(timestamp) => timestamp,
+                Err(error) => {
+                    self.undo(&mut work);
+                    self.ended(&mut work, false);
+                    return Err(error);
+                }
+            };
+        }
+        self.ended(&mut work, true);
+        Ok(CommitTicket::new(shared, target))
     }
 
     /// Undoes everything and releases all locks. Nothing happens where the transaction has ended.
-    pub fn rollback(&self) {}
+    pub fn rollback(&self) {
+        let mut work = self.work.lock();
+        if !work.ended {
+            work.ended = true;
+            self.undo(&mut work);
+            self.ended(&mut work, false);
+        }
+    }
 
     /// Bytes of keys and values written so far.
     #[must_use]
     pub fn write_bytes(&self) -> u64 {
-        0
+        self.work.lock().write_bytes
+    }
+
+    /// The work of a transaction that has not ended, of an engine that runs.
+    fn work(&self) -> Result<MutexGuard<'_, Work>> {
+        self.shared.log.check()?;
+        let work = self.work.lock();
+        if work.ended { Err(Error::TransactionEnded) } else { Ok(work) }
+    }
+
+    fn pin<'a>(&self, work: &'a mut Work) -> &'a Arc<Pin> {
+        work.pin.get_or_insert_with(|| Pin::new(&self.shared))
+    }
+
+    /// What writes to one tree, for one call.
+    fn writer<'a>(&'a self, work: &'a mut Work, tree: TreeId) -> Result<Writer<'a>> {
+        let timestamp = self.pin(work).timestamp;
+        let tree = self.shared.trees.get_or_create(tree).ok_or_else(|| Error::TooLarge {
+            what: "tree number",
+            bytes: tree.0,
+            limit_bytes: 1 << 28,
+        })?;
+        let slot = self.shared.slots.assign(&self.state).ok_or_else(|| Error::OutOfMemory {
+            used_bytes: self.shared.trees.memory_bytes(),
+            limit_bytes: self.shared.options.memory_limit,
+        })?;
+        Ok(Writer {
+            shared: &self.shared,
+            state: &self.state,
+            slot,
+            tree,
+            snapshot: timestamp,
+            first_updater_wins: self.isolation == Isolation::RepeatableRead,
+            work,
+        })
+    }
+
+    /// One write, repeated while the transaction in the way has just ended.
+    fn write(&self, tree: TreeId, key: &[u8], want: Want<'_>) -> Result<Insert> {
+        loop {
+            let mut work = self.work()?;
+            self.check_write(key, want)?;
+            let mut writer = self.writer(&mut work, tree)?;
+            match writer.one(key, want)? {
+                Applied::Done => {
+                    self.stream(&mut work)?;
+                    return Ok(Insert::Inserted);
+                }
+                Applied::Exists(value) => return Ok(Insert::Exists(value)),
+                applied => {
+                    if let Some(wait) = self.block(tree, key, want, applied)? {
+                        return Ok(Insert::Blocked(wait));
+                    }
+                }
+            }
+        }
+    }
+
+    fn write_batch(&self, tree: TreeId, rows: &RowBuffer, from: usize, unique: bool) -> Result<BatchWrite> {
+        let mut index = from;
+        let mut work = self.work()?;
+        while index < rows.len() {
+            let mut writer = self.writer(&mut work, tree)?;
+            let target: Arc<Tree> = Arc::clone(&writer.tree);
+            let mut change = Change::default();
+            let mut applied = Ok(Applied::Done);
+            let end = rows.len().min(index + LATCH_ROWS);
+            let mut latched = target.rows.write();
+            while index < end {
+                let Some((key, value)) = rows.get(index) else { break };
+                let want = if unique { Want::Insert(value) } else { Want::Put(value) };
+                applied = self
+                    .check_write(key, want)
+                    .and_then(|()| writer.apply(&mut latched, key, want, &mut change));
+                if !matches!(applied, Ok(Applied::Done)) {
+                    break;
+                }
+                index += 1;
+            }
+            drop(latched);
+            self.shared.trees.account(&target, &change);
+            self.stream(&mut work)?;
+            match applied? {
+                Applied::Done => {}
+                Applied::Exists(value) => return Ok(BatchWrite::Exists { index, value }),
+                applied => {
+                    let Some((key, value)) = rows.get(index) else { break };
+                    if let Some(wait) = self.block(tree, key, Want::Put(value), applied)? {
+                        return Ok(BatchWrite::Blocked { index, wait });
+                    }
+                }
+            }
+        }
+        Ok(BatchWrite::Done)
+    }
+
+    /// Limits that are checked before anything is changed.
+    fn check_write(&self, key: &[u8], want: Want<'_>) -> Result<()> {
+        let value_bytes = match want {
+            Want::Put(value) | Want::Insert(value) => value.len(),
+            // Deletes may go beyond the memory limit: they are the way back under it.
+            Want::Delete | Want::Lock | Want::Share => return Ok(()),
+        };
+        for (what, bytes, limit) in [("key", key.len(), KEY_MAX), ("value", value_bytes, VALUE_MAX)] {
+            if bytes > limit {
+                return Err(Error::TooLarge { what, bytes: bytes as u64, limit_bytes: limit as u64 });
+            }
+        }
+        self.shared.check_memory(key.len() + value_bytes)
+    }
+
+    /// Logs a part of the writes, where they have become many.
+    fn stream(&self, work: &mut Work) -> Result<()> {
+        if work.redo.is_full() {
+            self.shared.log.chunk(self.state.id, &mut work.redo)?;
+        }
+        Ok(())
+    }
+
+    /// Queues behind whoever is in the way; `None` where nobody is any more.
+    fn block(&self, tree: TreeId, key: &[u8], want: Want<'_>, applied: Applied) -> Result<Option<LockWait>> {
+        let name = LockName::Row(tree, Key::new(key));
+        let shared = &self.shared;
+        match applied {
+            Applied::Foreign(holder) => {
+                let mode =
+                    if matches!(want, Want::Share) { ObjectLock::Shared } else { ObjectLock::Exclusive };
+                shared.locks.block_on_row(&shared.io, &self.state, &holder, name, mode)
+            }
+            Applied::Shared => shared.locks.block_on_shares(&shared.io, &self.state, name),
+            Applied::Queued(wait) => Ok(Some(wait)),
+            Applied::Done | Applied::Exists(_) | Applied::Locked { .. } => Ok(None),
+        }
+    }
+
+    /// Logs the commit, frees the locks, and stamps the rows.
+    fn commit_writes(&self, work: &mut Work) -> Result<u64> {
+        let shared = &self.shared;
+        let dropped: Vec<_> = work.drops.iter().filter_map(|tree| shared.trees.get(*tree)).collect();
+        let drops = work.drops.clone();
+        let timestamp = shared.log.commit(&self.state, &mut work.redo, drops, |timestamp| {
+            for tree in &dropped {
+                tree.dropped.store(timestamp, Ordering::Release);
+            }
+        })?;
+        self.release_locks();
+        work.settle_all(shared, &self.state, timestamp);
+        Ok(timestamp)
+    }
+
+    /// Takes off all pending versions and frees the locks.
+    fn undo(&self, work: &mut Work) {
+        work.undo_all(&self.shared, &self.state);
+        if work.redo.is_streamed() {
+            self.shared.log.forget(self.state.id);
+        }
+        self.state.abort();
+        self.release_locks();
+    }
+
+    fn release_locks(&self) {
+        let shares = self.shared.locks.shares_of(&self.state);
+        self.shared.locks.finish(&self.state);
+        for name in shares {
+            if let LockName::Row(tree, _) = name
+                && let Some(tree) = self.shared.trees.get(tree)
+            {
+                tree.shares.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// No version carries the transaction's slot any more, and it holds no lock.
+    fn ended(&self, work: &mut Work, committed: bool) {
+        let shared = &self.shared;
+        shared.slots.release(&self.state);
+        let cleaned = work.write_bytes > 0;
+        work.end();
+        shared.counters.live.fetch_sub(1, Ordering::Relaxed);
+        let counter = if committed { &shared.counters.commits } else { &shared.counters.rollbacks };
+        counter.fetch_add(1, Ordering::Relaxed);
+        if cleaned {
+            shared.collect_garbage();
+        }
     }
 }
 
-/// A point inside a transaction; see [`Transaction::savepoint`].
-#[derive(Debug, Clone)]
-pub struct Savepoint {}
-
-/// A consistent view of all trees; see [`Transaction::snapshot`].
-#[derive(Clone)]
-pub struct Snapshot {}
-
-impl Snapshot {
-    /// It sees the commits up to this one.
-    #[must_use]
-    pub fn timestamp(&self) -> u64 {
-        0
-    }
-
-    /// The value of a row.
-    ///
-    /// # Errors
-    /// [`Error::Fatal`].
-    pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Value>> {
-        let _ = (tree, key);
-        Err(Error::Closed)
-    }
-
-    /// The rows of a range, in order.
-    #[must_use]
-    pub fn scan(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Scan {
-        let _ = (tree, range, direction);
-        Scan {}
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.rollback();
     }
 }
 
-/// A scan in progress. Holds no latch between calls.
-pub struct Scan {}
-
-impl Scan {
-    /// Appends up to `limit` rows to the buffer (fewer where they are long: it stops after 1 MiB); false when the range
-    /// has ended. A call may append nothing and still answer true, after it has passed many dead rows.
-    ///
-    /// # Errors
-    /// [`Error::Fatal`].
-    pub fn next_batch(&mut self, limit: usize, out: &mut RowBuffer) -> Result<bool> {
-        let _ = (limit, out);
-        Err(Error::Closed)
-    }
-
-    /// Goes on after this key (in the direction of the scan), for a caller that consumed only a part of the last batch.
-    pub fn seek_after(&mut self, key: &Key) {
-        let _ = key;
-    }
-}
-
-/// A place in the queue of a lock that another transaction holds. A future that resolves when it is worth asking for
-/// the lock again, or fails with [`Error::Deadlock`]. Dropping it leaves the queue.
-#[derive(Debug)]
-pub struct LockWait {}
-
-impl LockWait {
-    /// Blocks the thread until the wait is over. `cancelled` is asked about every 10 ms.
-    ///
-    /// # Errors
-    /// [`Error::Deadlock`]; [`Error::LockTimeout`] when the deadline (of [`crate::io::Io::now`]) passes;
-    /// [`Error::Cancelled`].
-    pub fn wait(self, deadline: Option<Instant>, cancelled: &dyn Fn() -> bool) -> Result<()> {
-        let _ = (deadline, cancelled);
-        Err(Error::Closed)
-    }
-
-    /// The transactions waited for, at the time of blocking.
-    #[must_use]
-    pub fn holders(&self) -> &[u64] {
-        &[]
-    }
-}
-
-impl Future for LockWait {
-    type Output = Result<()>;
-    fn poll(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Err(Error::Closed))
-    }
-}
-
-/// The promise of a commit: a future that resolves when it is durable and visible to every later snapshot.
-#[derive(Debug)]
-#[must_use = "a commit is durable only after its ticket resolved"]
-pub struct CommitTicket {}
-
-impl CommitTicket {
-    /// Whether it has resolved, without waiting.
-    #[must_use]
-    pub fn is_resolved(&self) -> bool {
-        false
-    }
-
-    /// Blocks the thread until the commit is durable.
-    ///
-    /// # Errors
-    /// [`Error::Fatal`]: whether the commit is durable is known only after a restart.
-    pub fn wait(self) -> Result<()> {
-        Err(Error::Closed)
-    }
-}
-
-impl Future for CommitTicket {
-    type Output = Result<()>;
-    fn poll(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Err(Error::Closed))
+impl std::fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transaction").field("id", &self.id()).field("isolation", &self.isolation).finish()
     }
 }

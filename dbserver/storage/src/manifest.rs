@@ -1,0 +1,161 @@
+//! The manifest: the one small file that says which other files count.
+//!
+//! ```text
+//! 0   8   "PLIMMAN\0"
+//! 8   u32 format version
+//! 12  u32 CRC-32C of everything after it
+//! 16  u64 log segment size          24  u64 checkpoint timestamp     32  u64 replay from this LSN
+//! 40  u64 next tree number          48  u64 next file number         56  u32 epoch
+//! 60  u32 number of files, then for each: u64 number, u64 bytes, u64 rows
+//! ```
+//! It is replaced as a whole: written under another name, synced, renamed over the old one, and the directory synced. At
+//! every instant one complete manifest is there, and nothing it names is removed before a manifest that does not name it
+//! is durable.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::io::{Io, OpenMode};
+use crate::wal::take_u64;
+
+const MAGIC: &[u8; 8] = b"PLIMMAN\0";
+const VERSION: u32 = 1;
+const NAME: &str = "MANIFEST";
+const NEW_NAME: &str = "MANIFEST.new";
+
+/// A data file that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileEntry {
+    pub number: u64,
+    pub bytes: u64,
+    pub rows: u64,
+}
+
+/// What a data directory consists of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Manifest {
+    pub segment_size: u64,
+    /// The files hold all commits up to this one.
+    pub timestamp: u64,
+    /// All later commits are in the log from here on.
+    pub replay_from: u64,
+    pub next_tree: u64,
+    pub next_file: u64,
+    /// How many times the directory was opened.
+    pub epoch: u32,
+    pub files: Vec<FileEntry>,
+}
+
+impl Manifest {
+    fn encode(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        for field in [self.segment_size, self.timestamp, self.replay_from, self.next_tree, self.next_file] {
+            body.extend_from_slice(&field.to_le_bytes());
+        }
+        body.extend_from_slice(&self.epoch.to_le_bytes());
+        body.extend_from_slice(&(self.files.len() as u32).to_le_bytes());
+        for file in &self.files {
+            for field in [file.number, file.bytes, file.rows] {
+                body.extend_from_slice(&field.to_le_bytes());
+            }
+        }
+        let mut bytes = Vec::with_capacity(16 + body.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+
+    fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest> {
+        let Some((magic, rest)) = bytes.split_first_chunk::<8>().filter(|(magic, _)| *magic == MAGIC) else {
+            return Err(Error::corrupt(path, 0, "a manifest", "something else"));
+        };
+        let _ = magic;
+        let mut rest = rest;
+        let words =
+            take_u64(&mut rest).ok_or_else(|| Error::corrupt(path, 8, "a header", "the end of the file"))?;
+        let (version, crc) = ((words & 0xffff_ffff) as u32, (words >> 32) as u32);
+        if version != VERSION {
+            return Err(Error::UnknownFormat { file: path.to_path_buf(), version, known: VERSION });
+        }
+        let got = crc32c::crc32c(rest);
+        if got != crc {
+            return Err(Error::corrupt(path, 12, format!("checksum {crc:08x}"), format!("{got:08x}")));
+        }
+        let mut fields = || take_u64(&mut rest);
+        let decoded = (|| {
+            let mut manifest = Manifest {
+                segment_size: fields()?,
+                timestamp: fields()?,
+                replay_from: fields()?,
+                next_tree: fields()?,
+                next_file: fields()?,
+                ..Manifest::default()
+            };
+            let words = fields()?;
+            manifest.epoch = (words & 0xffff_ffff) as u32;
+            for _ in 0..words >> 32 {
+                manifest.files.push(FileEntry { number: fields()?, bytes: fields()?, rows: fields()? });
+            }
+            Some(manifest)
+        })();
+        decoded.ok_or_else(|| Error::corrupt(path, 16, "a complete manifest", "the end of the file"))
+    }
+
+    /// The manifest of a directory, if it has one.
+    pub fn load(io: &dyn Io, dir: &Path) -> Result<Option<Manifest>> {
+        let path = dir.join(NAME);
+        let file = match io.open(&path, OpenMode::Existing) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("open", &path, error)),
+        };
+        let read = || {
+            let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(0)];
+            file.read_at(&mut bytes, 0)?;
+            Ok(bytes)
+        };
+        let bytes: Vec<u8> = read().map_err(|error| Error::io("read", &path, error))?;
+        Manifest::decode(&path, &bytes).map(Some)
+    }
+
+    /// Makes this the manifest of the directory, durably.
+    pub fn store(&self, io: &dyn Io, dir: &Path) -> Result<()> {
+        let (path, new): (PathBuf, PathBuf) = (dir.join(NAME), dir.join(NEW_NAME));
+        let file = io.open(&new, OpenMode::Create).map_err(|error| Error::io("create", &new, error))?;
+        let written = file.write_at(&self.encode(), 0).and_then(|()| file.sync());
+        written.map_err(|error| Error::io("write", &new, error))?;
+        io.rename(&new, &path).map_err(|error| Error::io("rename", &new, error))?;
+        io.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_reads_back_and_damage_is_found() {
+        let manifest = Manifest {
+            segment_size: 1,
+            timestamp: 2,
+            replay_from: 3,
+            next_tree: 4,
+            next_file: 5,
+            epoch: 6,
+            files: vec![FileEntry { number: 7, bytes: 8, rows: 9 }],
+        };
+        let path = Path::new("MANIFEST");
+        let bytes = manifest.encode();
+        assert_eq!(Manifest::decode(path, &bytes).unwrap(), manifest);
+        for cut in 0..bytes.len() {
+            assert!(Manifest::decode(path, &bytes[..cut]).is_err());
+        }
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(Manifest::decode(path, &damaged).is_err(), "byte {at}");
+        }
+    }
+}

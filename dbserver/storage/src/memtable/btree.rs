@@ -1,0 +1,396 @@
+//! A B+-tree of rows: keys and row heads side by side in leaves of 64, no parent or sibling links, all safe code.
+//!
+//! Rows that arrive in order leave full leaves behind (a split at the right edge opens an empty leaf instead of halving
+//! the full one), so that a bulk load takes no more memory than its rows.
+
+use std::ops::Bound;
+
+use super::chain::Version;
+use crate::key::{Direction, Key};
+
+/// Rows of a leaf: 4 KiB.
+const LEAF_MAX: usize = 64;
+/// Children of an inner node.
+const INNER_MAX: usize = 64;
+
+/// A key and its newest version: 64 bytes.
+pub(crate) struct Row {
+    /// The key.
+    pub key: Key,
+    /// The newest version, with the older ones behind it.
+    pub head: Version,
+}
+
+/// The map.
+pub(crate) struct BTree {
+    root: Node,
+}
+
+enum Node {
+    Leaf(Vec<Row>),
+    Inner(Inner),
+}
+
+struct Inner {
+    /// `keys[i]` is not above any key below `children[i + 1]`, and above all below `children[i]`.
+    keys: Vec<Key>,
+    children: Vec<Node>,
+}
+
+/// A node's new right sibling and the key that parts them.
+type Split = Option<(Key, Node)>;
+
+impl Default for BTree {
+    fn default() -> BTree {
+        BTree { root: Node::Leaf(Vec::new()) }
+    }
+}
+
+impl BTree {
+    /// The row of a key.
+    pub fn get(&self, key: &[u8]) -> Option<&Row> {
+        let mut node = &self.root;
+        loop {
+            match node {
+                Node::Inner(inner) => node = inner.children.get(inner.child_of(key))?,
+                Node::Leaf(rows) => {
+                    let index = rows.binary_search_by(|row| (*row.key).cmp(key)).ok()?;
+                    return rows.get(index);
+                }
+            }
+        }
+    }
+
+    /// The row of a key, to change its versions.
+    pub fn get_mut(&mut self, key: &[u8]) -> Option<&mut Row> {
+        let mut node = &mut self.root;
+        loop {
+            match node {
+                Node::Inner(inner) => {
+                    let child = inner.child_of(key);
+                    node = inner.children.get_mut(child)?;
+                }
+                Node::Leaf(rows) => {
+                    let index = rows.binary_search_by(|row| (*row.key).cmp(key)).ok()?;
+                    return rows.get_mut(index);
+                }
+            }
+        }
+    }
+
+    /// Adds a row, or replaces the one of the same key.
+    pub fn insert(&mut self, row: Row) {
+        if let Some((key, right)) = self.root.insert(row, true) {
+            let left = std::mem::replace(&mut self.root, Node::Leaf(Vec::new()));
+            self.root = Node::Inner(Inner { keys: vec![key], children: vec![left, right] });
+        }
+    }
+
+    /// Removes a row.
+    pub fn remove(&mut self, key: &[u8]) -> Option<Row> {
+        let removed = self.root.remove(key);
+        // A root with a single child gives way to it.
+        while let Node::Inner(inner) = &mut self.root {
+            match inner.children.len() {
+                0 => self.root = Node::Leaf(Vec::new()),
+                1 => {
+                    let Some(child) = inner.children.pop() else { break };
+                    self.root = child;
+                }
+                _ => break,
+            }
+        }
+        removed
+    }
+
+    /// Visits the rows of a range in order until `visit` answers false.
+    pub fn visit(
+        &self,
+        lower: Bound<&[u8]>,
+        upper: Bound<&[u8]>,
+        direction: Direction,
+        visit: &mut impl FnMut(&Row) -> bool,
+    ) {
+        self.root.visit(lower, upper, direction, visit);
+    }
+}
+
+impl Inner {
+    /// Index of the child where the key belongs.
+    fn child_of(&self, key: &[u8]) -> usize {
+        self.keys.partition_point(|separator| **separator <= *key)
+    }
+}
+
+impl Node {
+    /// `rightmost`: whether this node is on the right edge of the tree.
+    fn insert(&mut self, row: Row, rightmost: bool) -> Split {
+        match self {
+            Node::Leaf(rows) => insert_into_leaf(rows, row, rightmost),
+            Node::Inner(inner) => {
+                let index = inner.child_of(&row.key);
+                let edge = rightmost && index + 1 == inner.children.len();
+                let (key, right) = inner.children.get_mut(index)?.insert(row, edge)?;
+                inner.keys.insert(index, key);
+                inner.children.insert(index + 1, right);
+                if inner.children.len() <= INNER_MAX {
+                    return None;
+                }
+                // At the right edge the left part stays full but for the last child.
+                let at = if edge { inner.children.len() - 2 } else { inner.children.len() / 2 };
+                let children = inner.children.split_off(at);
+                let keys = inner.keys.split_off(at);
+                let separator = inner.keys.pop()?;
+                Some((separator, Node::Inner(Inner { keys, children })))
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &[u8]) -> Option<Row> {
+        match self {
+            Node::Leaf(rows) => {
+                let index = rows.binary_search_by(|row| (*row.key).cmp(key)).ok()?;
+                let row = rows.remove(index);
+                if rows.len() < rows.capacity() / 4 {
+                    rows.shrink_to(rows.len() * 2);
+                }
+                Some(row)
+            }
+            Node::Inner(inner) => {
+                let index = inner.child_of(key);
+                let child = inner.children.get_mut(index)?;
+                let removed = child.remove(key);
+                if child.is_empty() {
+                    inner.children.remove(index);
+                    if !inner.keys.is_empty() {
+                        inner.keys.remove(index.saturating_sub(1));
+                    }
+                } else if child.is_sparse() {
+                    inner.merge(index);
+                }
+                removed
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Node::Leaf(rows) => rows.is_empty(),
+            Node::Inner(inner) => inner.children.is_empty(),
+        }
+    }
+
+    fn is_sparse(&self) -> bool {
+        matches!(self, Node::Leaf(rows) if rows.len() < LEAF_MAX / 8)
+    }
+
+    /// Answers whether to go on.
+    fn visit(
+        &self,
+        lower: Bound<&[u8]>,
+        upper: Bound<&[u8]>,
+        direction: Direction,
+        visit: &mut impl FnMut(&Row) -> bool,
+    ) -> bool {
+        match self {
+            Node::Leaf(rows) => {
+                let start = match lower {
+                    Bound::Unbounded => 0,
+                    Bound::Included(key) => rows.partition_point(|row| *row.key < *key),
+                    Bound::Excluded(key) => rows.partition_point(|row| *row.key <= *key),
+                };
+                let end = match upper {
+                    Bound::Unbounded => rows.len(),
+                    Bound::Included(key) => rows.partition_point(|row| *row.key <= *key),
+                    Bound::Excluded(key) => rows.partition_point(|row| *row.key < *key),
+                };
+                let rows = rows.get(start..end).unwrap_or_default();
+                match direction {
+                    Direction::Forward => rows.iter().all(visit),
+                    Direction::Backward => rows.iter().rev().all(visit),
+                }
+            }
+            Node::Inner(inner) => {
+                let first = match lower {
+                    Bound::Unbounded => 0,
+                    Bound::Included(key) | Bound::Excluded(key) => inner.child_of(key),
+                };
+                let last = match upper {
+                    Bound::Unbounded => inner.children.len().saturating_sub(1),
+                    Bound::Included(key) | Bound::Excluded(key) => inner.child_of(key),
+                };
+                let children = inner.children.get(first..=last).unwrap_or_default();
+                let count = children.len();
+                // Only the outermost children can hold keys outside the bounds.
+                let mut one = |(index, child): (usize, &Node)| {
+                    let lower = if index == 0 { lower } else { Bound::Unbounded };
+                    let upper = if index + 1 == count { upper } else { Bound::Unbounded };
+                    child.visit(lower, upper, direction, visit)
+                };
+                match direction {
+                    Direction::Forward => children.iter().enumerate().all(&mut one),
+                    Direction::Backward => children.iter().enumerate().rev().all(&mut one),
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Joins a sparse leaf with a neighbour, where both fit half a leaf.
+    fn merge(&mut self, index: usize) {
+        let leaf_len = |node: Option<&Node>| match node {
+            Some(Node::Leaf(rows)) => Some(rows.len()),
+            _ => None,
+        };
+        let left = index.saturating_sub(1);
+        for (left, right) in [(left, left + 1), (index, index + 1)] {
+            let (Some(a), Some(b)) = (leaf_len(self.children.get(left)), leaf_len(self.children.get(right)))
+            else {
+                continue;
+            };
+            if a + b > LEAF_MAX / 2 {
+                continue;
+            }
+            let Node::Leaf(mut moved) = self.children.remove(right) else { return };
+            self.keys.remove(left);
+            if let Some(Node::Leaf(rows)) = self.children.get_mut(left) {
+                rows.append(&mut moved);
+            }
+            return;
+        }
+    }
+}
+
+fn insert_into_leaf(rows: &mut Vec<Row>, row: Row, rightmost: bool) -> Split {
+    let index = match rows.binary_search_by(|probe| probe.key.cmp(&row.key)) {
+        Ok(index) => {
+            if let Some(place) = rows.get_mut(index) {
+                *place = row;
+            }
+            return None;
+        }
+        Err(index) => index,
+    };
+    if rows.len() < LEAF_MAX {
+        rows.insert(index, row);
+        return None;
+    }
+    if rightmost && index == rows.len() {
+        let separator = row.key.clone();
+        return Some((separator, Node::Leaf(vec![row])));
+    }
+    let middle = rows.len() / 2;
+    // The halves will grow again; room for three quarters saves a copy for most and costs less than a full one.
+    let mut right = Vec::with_capacity(LEAF_MAX * 3 / 4);
+    right.extend(rows.drain(middle..));
+    rows.shrink_to(LEAF_MAX * 3 / 4);
+    match index.checked_sub(middle) {
+        Some(index) if index > 0 => right.insert(index, row),
+        _ => rows.insert(index, row),
+    }
+    let separator = right.first()?.key.clone();
+    Some((separator, Node::Leaf(right)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rand::prelude::*;
+
+    use super::*;
+    use crate::memtable::chain::Cell;
+
+    fn row(key: &[u8], stamp: u64) -> Row {
+        Row { key: Key::new(key), head: Version::committed(stamp, Cell::Tombstone) }
+    }
+
+    fn collect(
+        tree: &BTree,
+        lower: Bound<&[u8]>,
+        upper: Bound<&[u8]>,
+        direction: Direction,
+    ) -> Vec<(Vec<u8>, u64)> {
+        let mut rows = Vec::new();
+        tree.visit(lower, upper, direction, &mut |row| {
+            rows.push((row.key.to_vec(), row.head.stamp.0));
+            true
+        });
+        rows
+    }
+
+    #[test]
+    fn a_row_is_64_bytes() {
+        assert_eq!(std::mem::size_of::<Row>(), 64);
+    }
+
+    #[test]
+    fn behaves_as_a_sorted_map_under_random_operations() {
+        for seed in 0..20 {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let mut tree = BTree::default();
+            let mut model: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+            let space = if seed % 2 == 0 { 300 } else { 20_000 };
+            for step in 0..6_000u64 {
+                // Phases of growth and of shrinking, so that leaves fill, merge and vanish.
+                let growing = (step / 1500) % 2 == 0;
+                let key = rng.random_range(0..space as u32).to_be_bytes().to_vec();
+                if rng.random_bool(if growing { 0.9 } else { 0.1 }) {
+                    tree.insert(row(&key, step));
+                    model.insert(key, step);
+                } else {
+                    let key = model.range(key.clone()..).next().map_or(key, |(key, _)| key.clone());
+                    assert_eq!(tree.remove(&key).map(|row| row.head.stamp.0), model.remove(&key));
+                }
+            }
+            let expected: Vec<_> = model.iter().map(|(key, stamp)| (key.clone(), *stamp)).collect();
+            assert_eq!(collect(&tree, Bound::Unbounded, Bound::Unbounded, Direction::Forward), expected);
+            for _ in 0..200 {
+                let mut bound = || {
+                    let key = rng.random_range(0..space as u32).to_be_bytes().to_vec();
+                    match rng.random_range(0..3) {
+                        0 => Bound::Unbounded,
+                        1 => Bound::Included(key),
+                        _ => Bound::Excluded(key),
+                    }
+                };
+                let (lower, upper) = (bound(), bound());
+                let inside = |key: &Vec<u8>| {
+                    (match &lower {
+                        Bound::Unbounded => true,
+                        Bound::Included(bound) => key >= bound,
+                        Bound::Excluded(bound) => key > bound,
+                    }) && (match &upper {
+                        Bound::Unbounded => true,
+                        Bound::Included(bound) => key <= bound,
+                        Bound::Excluded(bound) => key < bound,
+                    })
+                };
+                let mut wanted: Vec<_> = expected.iter().filter(|(key, _)| inside(key)).cloned().collect();
+                let (low, high) = (lower.as_ref().map(|k| &k[..]), upper.as_ref().map(|k| &k[..]));
+                assert_eq!(collect(&tree, low, high, Direction::Forward), wanted);
+                wanted.reverse();
+                assert_eq!(collect(&tree, low, high, Direction::Backward), wanted);
+            }
+            for (key, stamp) in &model {
+                assert_eq!(tree.get(key).map(|row| row.head.stamp.0), Some(*stamp));
+            }
+        }
+    }
+
+    #[test]
+    fn rows_in_order_fill_their_leaves() {
+        let mut tree = BTree::default();
+        for i in 0..10_000u32 {
+            tree.insert(row(&i.to_be_bytes(), 0));
+        }
+        fn leaves(node: &Node) -> usize {
+            match node {
+                Node::Leaf(_) => 1,
+                Node::Inner(inner) => inner.children.iter().map(leaves).sum(),
+            }
+        }
+        assert_eq!(leaves(&tree.root), 10_000_usize.div_ceil(LEAF_MAX));
+    }
+}

@@ -1,0 +1,147 @@
+//! Versions that will be superfluous once no snapshot is older than a commit.
+//!
+//! A commit leaves behind the versions it replaced and the rows it deleted. They queue here with its timestamp; when the
+//! horizon has passed it, they are removed: a few by each later commit, so that cleaning keeps pace with writing, the
+//! large ones (a walk through a whole tree) by the engine's clean-up thread.
+
+use std::collections::VecDeque;
+use std::ops::Bound;
+
+use parking_lot::Mutex;
+
+use crate::engine::Shared;
+use crate::key::{Direction, Key, TreeId};
+use crate::memtable::{BTree, Cell, Change, Row, Tree, row_bytes};
+
+/// Rows collected in one go while walking a tree.
+const WALK_CHUNK: usize = 1024;
+/// Rows that may wait before the clean-up thread is asked to help.
+const QUEUE_MAX: usize = 20_000;
+
+/// The queue, ordered by timestamp, nearly.
+#[derive(Default)]
+pub(crate) struct Garbage {
+    queue: Mutex<VecDeque<(u64, Item)>>,
+}
+
+/// What is to be cleaned.
+pub(crate) enum Item {
+    /// One row.
+    Row(TreeId, Key),
+    /// Any row of a tree.
+    Walk(TreeId),
+    /// The tree itself.
+    Drop(TreeId),
+}
+
+impl Garbage {
+    pub fn add(&self, timestamp: u64, items: impl IntoIterator<Item = Item>) {
+        self.queue.lock().extend(items.into_iter().map(|item| (timestamp, item)));
+    }
+
+    /// Cleans up to `limit` rows that nobody sees any more. Answers whether there is more to do that is too large for
+    /// this caller.
+    pub fn collect(&self, shared: &Shared, limit: usize, heavy: bool) -> bool {
+        let oldest = shared.snapshots.oldest();
+        for _ in 0..limit {
+            let item = {
+                let mut queue = self.queue.lock();
+                match queue.front() {
+                    Some((timestamp, _)) if *timestamp > oldest => return false,
+                    Some((_, Item::Walk(_) | Item::Drop(_))) if !heavy => return true,
+                    Some(_) => queue.pop_front(),
+                    None => return false,
+                }
+            };
+            match item {
+                Some((_, Item::Row(tree, key))) => {
+                    if let Some(tree) = shared.trees.get(tree) {
+                        let mut change = Change::default();
+                        clean(shared, &mut tree.rows.write(), &key, &mut change);
+                        shared.trees.account(&tree, &change);
+                    }
+                }
+                Some((_, Item::Walk(tree))) => {
+                    if let Some(tree) = shared.trees.get(tree) {
+                        let wanted =
+                            |row: &Row| row.head.older.is_some() || matches!(row.head.cell, Cell::Tombstone);
+                        walk(
+                            &tree,
+                            wanted,
+                            |rows, key, change| {
+                                clean(shared, rows, key, change);
+                            },
+                            |change| shared.trees.account(&tree, change),
+                        );
+                    }
+                }
+                Some((_, Item::Drop(tree))) => shared.trees.remove(tree),
+                None => return false,
+            }
+        }
+        !heavy && self.queue.lock().len() > QUEUE_MAX
+    }
+}
+
+/// Cuts a row's chain, and removes the row where it is a deletion that everyone sees.
+fn clean(shared: &Shared, rows: &mut BTree, key: &[u8], change: &mut Change) {
+    let Some(row) = rows.get_mut(key) else { return };
+    let horizon = shared.snapshots.horizon();
+    row.head.prune(&horizon, change);
+    let gone = matches!(row.head.cell, Cell::Tombstone)
+        && row.head.older.is_none()
+        && row.head.stamp.timestamp().is_some_and(|timestamp| timestamp <= horizon.oldest());
+    if gone {
+        remove(rows, key, change);
+    }
+}
+
+/// Removes a row that says nothing.
+pub(crate) fn remove(rows: &mut BTree, key: &[u8], change: &mut Change) {
+    if let Some(row) = rows.remove(key) {
+        // A tombstone that was pushed has been accounted; an absent head has not, or no longer.
+        change.bytes -= row_bytes(&row.key);
+        if !row.head.is_absent() {
+            change.row_versions(&row, -1);
+        }
+    }
+}
+
+/// Visits the rows of a tree that `wanted` picks, a chunk at a time, without holding the latch in between.
+pub(crate) fn walk(
+    tree: &Tree,
+    wanted: impl Fn(&Row) -> bool,
+    mut each: impl FnMut(&mut BTree, &[u8], &mut Change),
+    mut account: impl FnMut(&Change),
+) {
+    let mut from: Option<Key> = None;
+    loop {
+        let mut keys = Vec::new();
+        let mut visited = 0;
+        let mut last = None;
+        let lower = from.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        tree.rows.read().visit(lower, Bound::Unbounded, Direction::Forward, &mut |row| {
+            if wanted(row) {
+                keys.push(row.key.clone());
+            }
+            visited += 1;
+            if visited >= WALK_CHUNK {
+                last = Some(row.key.clone());
+            }
+            visited < WALK_CHUNK
+        });
+        if !keys.is_empty() {
+            let mut change = Change::default();
+            let mut rows = tree.rows.write();
+            for key in &keys {
+                each(&mut rows, key, &mut change);
+            }
+            drop(rows);
+            account(&change);
+        }
+        match last {
+            Some(_) => from = last,
+            None => return,
+        }
+    }
+}

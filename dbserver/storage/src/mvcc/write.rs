@@ -1,0 +1,240 @@
+//! Changing a row: who may, and what it does to the row's chain.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Stamp;
+use super::garbage::remove;
+use super::locks::LockWait;
+use super::slots::TxnState;
+use super::work::Work;
+use crate::engine::Shared;
+use crate::error::{Error, LockName, Result};
+use crate::key::{Key, TreeId, Value};
+use crate::memtable::{BTree, Cell, Change, Row, Tree, Version, row_bytes};
+
+/// What to do to a row.
+#[derive(Clone, Copy)]
+pub(crate) enum Want<'a> {
+    /// Write it.
+    Put(&'a [u8]),
+    /// Write it if it does not exist.
+    Insert(&'a [u8]),
+    /// Delete it if it exists.
+    Delete,
+    /// Lock it alone.
+    Lock,
+    /// Lock it in share mode.
+    Share,
+}
+
+/// What came of it.
+pub(crate) enum Applied {
+    Done,
+    Exists(Value),
+    Locked {
+        current: Option<Value>,
+        changed: bool,
+    },
+    /// This transaction has the row. Found out under the latch, where its slot cannot have been given to another.
+    Foreign(Arc<TxnState>),
+    /// Others share it.
+    Shared,
+    /// Queued behind a writer that waits for sharers.
+    Queued(LockWait),
+}
+
+/// One transaction's hand on one tree.
+pub(crate) struct Writer<'a> {
+    pub shared: &'a Shared,
+    pub state: &'a Arc<TxnState>,
+    pub slot: u32,
+    pub tree: Arc<Tree>,
+    /// Timestamp of the statement's snapshot.
+    pub snapshot: u64,
+    /// REPEATABLE READ: a row changed after the snapshot is a conflict.
+    pub first_updater_wins: bool,
+    pub work: &'a mut Work,
+}
+
+impl Writer<'_> {
+    /// Applies to one row, with the tree's latch for itself.
+    pub fn one(&mut self, key: &[u8], want: Want<'_>) -> Result<Applied> {
+        let tree = Arc::clone(&self.tree);
+        let mut change = Change::default();
+        let applied = self.apply(&mut tree.rows.write(), key, want, &mut change);
+        self.shared.trees.account(&tree, &change);
+        applied
+    }
+
+    /// Applies to one row of a tree whose latch the caller has.
+    pub fn apply(
+        &mut self,
+        rows: &mut BTree,
+        key: &[u8],
+        want: Want<'_>,
+        change: &mut Change,
+    ) -> Result<Applied> {
+        let Some(row) = rows.get_mut(key) else {
+            return self.apply_to_missing(rows, key, want, change);
+        };
+        // Whoever committed but has not come by yet to stamp the row: done on the way.
+        if let Some(owner) = row.head.stamp.owner().filter(|owner| *owner != self.slot) {
+            if let Some(holder) = self.shared.slots.get(owner) {
+                let Some(timestamp) = holder.committed() else { return Ok(Applied::Foreign(holder)) };
+                row.head.settle(owner, timestamp, change);
+            }
+            if row.head.is_absent() {
+                remove(rows, key, change);
+                return self.apply_to_missing(rows, key, want, change);
+            }
+        }
+        let own = row.head.stamp.owner() == Some(self.slot);
+        if !own {
+            let newest = row.head.stamp.timestamp().unwrap_or(0);
+            self.work.depends_on = self.work.depends_on.max(newest);
+            if self.first_updater_wins && newest > self.snapshot && !matches!(want, Want::Insert(_)) {
+                return Err(Error::WriteConflict);
+            }
+        }
+        if !matches!(want, Want::Share) && !own && self.is_shared(key) {
+            return Ok(Applied::Shared);
+        }
+        self.apply_to_row(row, want, own, change)
+    }
+
+    /// The row is ours to change.
+    fn apply_to_row(
+        &mut self,
+        row: &mut Row,
+        want: Want<'_>,
+        own: bool,
+        change: &mut Change,
+    ) -> Result<Applied> {
+        let tree = self.tree.id;
+        match want {
+            Want::Insert(value) => {
+                if let Some(existing) = live(&row.head) {
+                    return Ok(Applied::Exists(existing.clone()));
+                }
+                self.push(row, Cell::Live(Value::new(value)), change);
+                self.log_put(tree, &row.key, value);
+            }
+            Want::Put(value) => {
+                self.push(row, Cell::Live(Value::new(value)), change);
+                self.log_put(tree, &row.key, value);
+            }
+            Want::Delete => {
+                if live(&row.head).is_some() {
+                    self.push(row, Cell::Tombstone, change);
+                    self.work.redo.delete(tree, &row.key);
+                    self.work.write_bytes += row.key.len() as u64;
+                }
+            }
+            Want::Lock | Want::Share => {
+                let current = live(&row.head).cloned();
+                let changed = self.is_news(&row.head);
+                if matches!(want, Want::Share) && !own {
+                    let name = LockName::Row(tree, row.key.clone());
+                    match self.shared.locks.share(&self.shared.io, self.state, name)? {
+                        Ok(true) => {
+                            self.tree.shares.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Ok(false) => {}
+                        Err(wait) => return Ok(Applied::Queued(wait)),
+                    }
+                } else if !own {
+                    self.push(row, Cell::Lock, change);
+                }
+                return Ok(Applied::Locked { current, changed });
+            }
+        }
+        Ok(Applied::Done)
+    }
+
+    fn apply_to_missing(
+        &mut self,
+        rows: &mut BTree,
+        key: &[u8],
+        want: Want<'_>,
+        change: &mut Change,
+    ) -> Result<Applied> {
+        let cell = match want {
+            Want::Put(value) | Want::Insert(value) => {
+                self.log_put(self.tree.id, key, value);
+                Cell::Live(Value::new(value))
+            }
+            Want::Delete => return Ok(Applied::Done),
+            // There is nothing to share.
+            Want::Share => return Ok(Applied::Locked { current: None, changed: false }),
+            Want::Lock => Cell::Lock,
+        };
+        let locked = matches!(cell, Cell::Lock);
+        let mut row = Row { key: Key::new(key), head: Version::absent() };
+        change.bytes += row_bytes(&row.key);
+        row.head.push(Stamp::pending(self.slot, self.work.command), cell, change);
+        self.work.touch(self.tree.id, key);
+        rows.insert(row);
+        Ok(if locked { Applied::Locked { current: None, changed: false } } else { Applied::Done })
+    }
+
+    /// Puts our version on top, in place of an earlier one of the same statement.
+    fn push(&mut self, row: &mut Row, cell: Cell, change: &mut Change) {
+        let stamp = Stamp::pending(self.slot, self.work.command);
+        if row.head.stamp == stamp {
+            row.head.replace(cell, change);
+            return;
+        }
+        row.head.push(stamp, cell, change);
+        row.head.prune_if_due(&self.shared.snapshots.horizon(), change);
+        self.work.touch(self.tree.id, &row.key);
+    }
+
+    fn log_put(&mut self, tree: TreeId, key: &[u8], value: &[u8]) {
+        self.work.redo.put(tree, key, value);
+        self.work.write_bytes += (key.len() + value.len()) as u64;
+    }
+
+    fn is_shared(&self, key: &[u8]) -> bool {
+        self.tree.shares.load(Ordering::SeqCst) > 0
+            && self.shared.locks.shared_by_others(self.state.id, &LockName::Row(self.tree.id, Key::new(key)))
+    }
+
+    /// Whether the newest version is not what the statement's snapshot sees.
+    fn is_news(&self, head: &Version) -> bool {
+        let newest = head.iter().find(|version| !matches!(version.cell, Cell::Lock));
+        newest.is_some_and(|version| match version.stamp.timestamp() {
+            Some(timestamp) => timestamp > self.snapshot,
+            None => version.stamp.command() >= self.work.command,
+        })
+    }
+}
+
+/// The value of the newest version with data.
+fn live(head: &Version) -> Option<&Value> {
+    let newest = head.iter().find(|version| !matches!(version.cell, Cell::Lock))?;
+    match &newest.cell {
+        Cell::Live(value) => Some(value),
+        Cell::Tombstone | Cell::Lock => None,
+    }
+}
+
+/// The newest value that is committed or the transaction's own, and the timestamp where committed.
+pub(crate) fn newest<'v>(shared: &Shared, own: Option<u32>, head: &'v Version) -> (Option<&'v Value>, u64) {
+    for version in head.iter() {
+        let timestamp = match (version.stamp.timestamp(), version.stamp.owner()) {
+            (Some(timestamp), _) => timestamp,
+            (None, owner) if owner == own => 0,
+            (None, owner) => match owner.and_then(|owner| shared.slots.committed(owner)) {
+                Some(timestamp) => timestamp,
+                None => continue,
+            },
+        };
+        match &version.cell {
+            Cell::Lock => {}
+            Cell::Tombstone => return (None, timestamp),
+            Cell::Live(value) => return (Some(value), timestamp),
+        }
+    }
+    (None, 0)
+}
