@@ -119,6 +119,22 @@ impl Reservation {
         self.bytes = self.bytes.saturating_add(bytes);
         Ok(())
     }
+    /// Reserves more or gives back until `bytes` are held; 53200 over the limit.
+    pub fn resize(&mut self, bytes: u64) -> Result<()> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) if more > 0 => self.grow(more),
+            Some(_) => Ok(()),
+            None => {
+                self.account.shrink(self.bytes.saturating_sub(bytes));
+                self.bytes = bytes;
+                Ok(())
+            }
+        }
+    }
+    /// Bytes held.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
     /// Gives everything back.
     pub fn clear(&mut self) {
         self.account.shrink(self.bytes);

@@ -136,3 +136,21 @@ impl fmt::Debug for SqlError {
 }
 
 impl std::error::Error for SqlError {}
+
+impl From<plimsoll_storage::Error> for SqlError {
+    fn from(error: plimsoll_storage::Error) -> Self {
+        let this = SqlError::new(error.sqlstate(), error.to_string());
+        match error {
+            plimsoll_storage::Error::Deadlock { cycle } => {
+                let lines: Vec<String> = cycle
+                    .iter()
+                    .map(|edge| {
+                        format!("Transaction {} waits for transaction {}.", edge.waiter, edge.holder)
+                    })
+                    .collect();
+                this.with_detail(lines.join("\n"))
+            }
+            _ => this,
+        }
+    }
+}

@@ -12,6 +12,7 @@
 pub mod catalog;
 pub mod context;
 pub mod error;
+pub mod execute;
 pub mod expr;
 pub mod functions;
 pub mod parse;

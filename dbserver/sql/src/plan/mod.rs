@@ -268,11 +268,12 @@ pub enum Access {
 /// columns, just constants, params and Outer. A null bound matches nothing.
 #[derive(Clone, Debug, Default)]
 pub struct KeyBounds {
-    /// Values of the leading key columns. Where one is a list (`IN`), see `any`.
+    /// Values of the leading key columns.
     pub equal: Vec<Expr>,
-    /// Several values for the LAST of `equal`'s columns: an array-typed expression; rows of each in turn.
+    /// Several values (`IN`, `= ANY`) for one more column, the one after those of `equal`: an array-typed expression. Rows
+    /// come in the order of the key, those of equal values once.
     pub any: Option<Expr>,
-    /// Lower bound of the next column, and whether it is inclusive.
+    /// Lower bound of the column after those, and whether it is inclusive.
     pub lower: Option<(Expr, bool)>,
     /// Upper bound of the next column, and whether it is inclusive.
     pub upper: Option<(Expr, bool)>,

@@ -61,6 +61,7 @@ pub trait Sink {
 }
 
 /// What expressions may depend on besides their row.
+#[derive(Clone, Copy)]
 pub struct EvalContext<'a> {
     /// Deadline, cancellation, memory.
     pub query: &'a QueryContext,

@@ -1,0 +1,211 @@
+//! Many rows into one table: COPY, INSERT … SELECT, index builds, rewrites. Constraints are checked over whole columns, rows
+//! are encoded into buffers that are used again, and each tree gets its rows in one go.
+
+use super::access::{Access, index_entry_from, index_parts};
+use super::columns;
+use super::constraints::{check_batch, index_violation, primary_key_violation};
+use super::context::ExecContext;
+use super::eval::{eval_all, eval_vector};
+use crate::catalog::Table;
+use crate::error::{Result, SqlError, sqlstate};
+use crate::plan::TableChecks;
+use crate::types::Datum;
+use crate::types::table_row::row_number_key;
+use crate::vector::{BATCH_ROWS_MAX, Batch};
+use plimsoll_storage::{BatchWrite, RowBuffer, TreeId};
+use std::sync::Arc;
+
+/// Writes new rows of a table. Conflicting ones are errors.
+pub struct TableWriter<'p> {
+    access: Arc<Access>,
+    checks: &'p TableChecks,
+    rows: RowBuffer,
+    entries: RowBuffer,
+    key: Vec<u8>,
+    value: Vec<u8>,
+    written: u64,
+}
+
+impl<'p> TableWriter<'p> {
+    /// A writer of rows with these constraints and index keys.
+    pub fn new(table: &Arc<Table>, checks: &'p TableChecks) -> Self {
+        Self {
+            access: Access::of(table),
+            checks,
+            rows: RowBuffer::new(),
+            entries: RowBuffer::new(),
+            key: Vec::new(),
+            value: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// Rows written so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Writes rows of datums, one per live column.
+    ///
+    /// # Errors
+    /// As [`TableWriter::write`].
+    pub fn write_rows(&mut self, rows: &[Vec<Datum>], ctx: &mut ExecContext<'_>) -> Result<()> {
+        let types = self.access.types();
+        for part in rows.chunks(BATCH_ROWS_MAX) {
+            let batch = columns::from_rows(&types, part.iter().map(Vec::as_slice))?;
+            self.write(&batch, ctx)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows of a batch, whose columns are the table's live ones.
+    ///
+    /// # Errors
+    /// 23502, 23514, 23505; 57014 in a wait; what storage fails with.
+    pub fn write(&mut self, batch: &Batch, ctx: &mut ExecContext<'_>) -> Result<()> {
+        ctx.check()?;
+        check_batch(&self.access, self.checks, batch, ctx)?;
+        self.write_unchecked(batch, ctx)
+    }
+
+    /// [`TableWriter::write`] of rows that are known to satisfy NOT NULL and CHECK.
+    ///
+    /// # Errors
+    /// 23505; 57014 in a wait; what storage fails with.
+    pub fn write_unchecked(&mut self, batch: &Batch, ctx: &mut ExecContext<'_>) -> Result<()> {
+        let access = Arc::clone(&self.access);
+        let first = if access.has_primary_key() {
+            None
+        } else {
+            let numbers =
+                ctx.row_numbers.ok_or_else(|| SqlError::internal("no row numbers to insert with"))?;
+            Some(numbers.take(access.table.tree, batch.rows as u64, ctx.snapshot()?)?)
+        };
+        self.rows.clear();
+        for row in 0..batch.rows {
+            self.key.clear();
+            self.value.clear();
+            let values = columns::row(batch, row);
+            match first {
+                Some(first) => self.key.extend_from_slice(&row_number_key(first.saturating_add(row as u64))),
+                None => access.layout.encode_key(&values, &mut self.key),
+            }
+            access.layout.encode_value(&values, &mut self.value);
+            if !self.rows.push(&self.key, &self.value) {
+                return Err(too_large());
+            }
+        }
+        let unique = first.is_none();
+        if let Some(index) = append(access.table.tree, &self.rows, unique, ctx)? {
+            return Err(primary_key_violation(&access, &columns::row(batch, index), ctx));
+        }
+        for number in 0..access.table.indexes.len() {
+            self.write_index(number, batch, ctx)?;
+        }
+        self.written = self.written.saturating_add(batch.rows as u64);
+        Ok(())
+    }
+
+    /// Writes the entries of one index for rows whose keys are in `self.rows`.
+    fn write_index(&mut self, number: usize, batch: &Batch, ctx: &mut ExecContext<'_>) -> Result<()> {
+        let access = Arc::clone(&self.access);
+        let (Some(index), Some((keys, predicate))) =
+            (access.table.indexes.get(number), self.checks.indexes.get(number))
+        else {
+            return Ok(());
+        };
+        let parts = index_parts(index, keys);
+        // A partial index's keys are evaluated on its rows alone.
+        let chosen: Option<Vec<u32>> = match predicate {
+            Some(predicate) => Some(columns::true_rows(&*eval_vector(predicate, batch, ctx)?)),
+            None => None,
+        };
+        let subset;
+        let source = match &chosen {
+            Some(rows) => {
+                subset = columns::take_batch(batch, rows)?;
+                &subset
+            }
+            None => batch,
+        };
+        let values = eval_all(keys, source, ctx)?;
+        self.entries.clear();
+        for row in 0..source.rows {
+            let of = match &chosen {
+                Some(rows) => rows.get(row).map_or(usize::MAX, |r| *r as usize),
+                None => row,
+            };
+            let row_key = self.rows.get(of).map(|(key, _)| key).unwrap_or_default();
+            self.key.clear();
+            index_entry_from(index, &parts, &values, row, row_key, &mut self.key);
+            if !self.entries.push(&self.key, row_key) {
+                return Err(too_large());
+            }
+        }
+        if let Some(at) = append(index.tree, &self.entries, index.unique, ctx)? {
+            let key: Vec<Datum> = values.iter().map(|v| columns::get(v, at)).collect();
+            return Err(index_violation(&access, number, self.checks, &key, ctx));
+        }
+        Ok(())
+    }
+
+    /// Writes the entries of one index for rows that are in the table: an index build. `keys` are the rows' keys, a bytea column.
+    ///
+    /// # Errors
+    /// 23505 (as `could not create unique index` says), 57014.
+    pub fn build_index(
+        &mut self,
+        number: usize,
+        batch: &Batch,
+        keys: &crate::vector::Vector,
+        ctx: &mut ExecContext<'_>,
+    ) -> Result<()> {
+        ctx.check()?;
+        self.rows.clear();
+        let crate::vector::Values::Bytea(row_keys) = &keys.values else {
+            return Err(SqlError::internal("row keys are not bytea"));
+        };
+        for row in 0..batch.rows {
+            if !self.rows.push(columns::var(row_keys, row), &[]) {
+                return Err(too_large());
+            }
+        }
+        let name = self.access.table.indexes.get(number).map(|i| i.name.clone()).unwrap_or_default();
+        self.write_index(number, batch, ctx).map_err(|error| {
+            if error.sqlstate() != sqlstate::UNIQUE_VIOLATION {
+                return error;
+            }
+            let fields = error.fields();
+            SqlError::new(sqlstate::UNIQUE_VIOLATION, format!("could not create unique index \"{name}\""))
+                .with_detail(fields.detail.replace("already exists", "is duplicated"))
+                .with_schema(&fields.schema)
+                .with_table(&fields.table)
+                .with_constraint(&fields.constraint)
+        })
+    }
+}
+
+fn too_large() -> SqlError {
+    SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, "a batch of rows exceeds 4 GiB")
+}
+
+/// Writes all rows of a buffer, waiting where it has to; answers the index of a row whose key exists.
+fn append(tree: TreeId, rows: &RowBuffer, unique: bool, ctx: &ExecContext<'_>) -> Result<Option<usize>> {
+    let transaction = ctx.transaction()?;
+    let mut from = 0;
+    loop {
+        let outcome = if unique {
+            transaction.insert_batch(tree, rows, from)?
+        } else {
+            transaction.put_batch(tree, rows, from)?
+        };
+        match outcome {
+            BatchWrite::Done => return Ok(None),
+            BatchWrite::Exists { index, .. } => return Ok(Some(index)),
+            BatchWrite::Blocked { index, wait } => {
+                ctx.wait(wait)?;
+                from = index;
+            }
+        }
+    }
+}

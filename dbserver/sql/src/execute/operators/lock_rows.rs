@@ -1,0 +1,35 @@
+//! FOR UPDATE and FOR SHARE.
+
+use super::target::{Locking, lock_batch};
+use super::{BoxOperator, Operator, pull};
+use crate::error::Result;
+use crate::execute::access::Access;
+use crate::execute::context::ExecContext;
+use crate::expr::Expr;
+use crate::plan::{LockTarget, LockWaitPolicy};
+use crate::vector::Batch;
+use plimsoll_storage::LockMode;
+
+/// Locks the rows that come by and passes them on in their newest versions.
+pub struct LockRows<'p> {
+    pub input: BoxOperator<'p>,
+    pub targets: &'p [LockTarget],
+    pub recheck: Option<&'p Expr>,
+    pub share: bool,
+    pub wait: LockWaitPolicy,
+}
+
+impl Operator for LockRows<'_> {
+    fn next(&mut self, ctx: &mut ExecContext<'_>) -> Result<Option<Batch>> {
+        let targets: Vec<_> = self.targets.iter().map(|t| (t, Access::of(&t.table))).collect();
+        let mode = if self.share { LockMode::Share } else { LockMode::Update };
+        let locking = Locking { mode, wait: self.wait };
+        while let Some(batch) = pull(&mut self.input, ctx)? {
+            let locked = lock_batch(batch, &targets, self.recheck, locking, None, ctx)?;
+            if locked.is_some() {
+                return Ok(locked);
+            }
+        }
+        Ok(None)
+    }
+}

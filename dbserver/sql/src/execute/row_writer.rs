@@ -1,0 +1,362 @@
+//! Writing one row: its place in the table's tree and its entries in the indexes.
+//!
+//! Point plans must not block, so every write may stop with the lock to wait for; operators wait on the spot and try that one
+//! write again.
+
+use super::access::{Access, index_entry, index_parts};
+use super::constraints::{index_violation, primary_key_violation};
+use super::context::ExecContext;
+use super::eval::eval_row;
+use super::shape::columns_used;
+use crate::catalog::{Index, Table};
+use crate::error::{Result, SqlError};
+use crate::plan::TableChecks;
+use crate::types::Datum;
+use crate::types::key::KeyPart;
+use crate::types::table_row::row_number_key;
+use plimsoll_storage::{Insert, LockWait, TreeId, Write};
+use std::sync::Arc;
+
+/// Why a write did not happen.
+#[derive(Debug)]
+pub enum Stop {
+    /// It failed.
+    Error(SqlError),
+    /// It has to wait (only where the writer may not block).
+    Wait(LockWait),
+}
+
+impl From<SqlError> for Stop {
+    fn from(error: SqlError) -> Self {
+        Stop::Error(error)
+    }
+}
+
+impl From<plimsoll_storage::Error> for Stop {
+    fn from(error: plimsoll_storage::Error) -> Self {
+        Stop::Error(error.into())
+    }
+}
+
+impl Stop {
+    /// For writers that block.
+    pub fn into_error(self) -> SqlError {
+        match self {
+            Stop::Error(error) => error,
+            Stop::Wait(_) => SqlError::internal("a wait where none was expected"),
+        }
+    }
+}
+
+/// What an insert met.
+pub enum Inserted {
+    /// The row is in.
+    Done,
+    /// A row with the same primary key (`None`) or key of a unique index is there. What was written of the new row before is still there.
+    Conflict {
+        /// Which index.
+        index: Option<usize>,
+        /// The other row's key.
+        row_key: Vec<u8>,
+    },
+}
+
+/// Writes rows of one table.
+pub struct RowWriter<'p> {
+    /// The table.
+    pub access: Arc<Access>,
+    /// Its constraints and index keys.
+    pub checks: &'p TableChecks,
+    indexes: Vec<IndexWriter>,
+    blocking: bool,
+    key: Vec<u8>,
+    value: Vec<u8>,
+    entry: Vec<u8>,
+    new_entry: Vec<u8>,
+}
+
+struct IndexWriter {
+    index: Arc<Index>,
+    parts: Vec<KeyPart>,
+    /// Live columns that the keys and the predicate read.
+    used: Vec<bool>,
+}
+
+impl<'p> RowWriter<'p> {
+    /// A writer; `blocking` ones wait for locks.
+    pub fn new(table: &Arc<Table>, checks: &'p TableChecks, blocking: bool) -> Self {
+        let access = Access::of(table);
+        let indexes = table.indexes.iter().zip(&checks.indexes).map(|(index, (keys, predicate))| {
+            let mut used = Vec::new();
+            keys.iter().chain(predicate).for_each(|e| columns_used(e, &mut used));
+            IndexWriter { index: Arc::clone(index), parts: index_parts(index, keys), used }
+        });
+        let indexes = indexes.collect();
+        Self {
+            access,
+            checks,
+            indexes,
+            blocking,
+            key: Vec::new(),
+            value: Vec::new(),
+            entry: Vec::new(),
+            new_entry: Vec::new(),
+        }
+    }
+
+    /// Whether there are indexes.
+    pub fn has_indexes(&self) -> bool {
+        !self.indexes.is_empty()
+    }
+
+    /// The key of the row inserted or updated last.
+    pub fn last_key(&self) -> &[u8] {
+        &self.key
+    }
+
+    fn blocked(&self, wait: LockWait, ctx: &ExecContext<'_>) -> Result<(), Stop> {
+        if self.blocking { Ok(ctx.wait(wait)?) } else { Err(Stop::Wait(wait)) }
+    }
+
+    fn put(&self, tree: TreeId, key: &[u8], value: &[u8], ctx: &ExecContext<'_>) -> Result<(), Stop> {
+        let transaction = ctx.transaction()?;
+        while let Write::Blocked(wait) = transaction.put(tree, key, value)? {
+            self.blocked(wait, ctx)?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, tree: TreeId, key: &[u8], ctx: &ExecContext<'_>) -> Result<(), Stop> {
+        let transaction = ctx.transaction()?;
+        while let Write::Blocked(wait) = transaction.delete(tree, key)? {
+            self.blocked(wait, ctx)?;
+        }
+        Ok(())
+    }
+
+    /// The value that is there already, if one is.
+    fn insert_unique(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        value: &[u8],
+        ctx: &ExecContext<'_>,
+    ) -> Result<Option<Vec<u8>>, Stop> {
+        let transaction = ctx.transaction()?;
+        loop {
+            match transaction.insert_unique(tree, key, value)? {
+                Insert::Inserted => return Ok(None),
+                Insert::Exists(value) => return Ok(Some(value.to_vec())),
+                Insert::Blocked(wait) => self.blocked(wait, ctx)?,
+            }
+        }
+    }
+
+    /// The key values of a row in an index; none where the index's predicate leaves the row out.
+    fn index_values(
+        &self,
+        number: usize,
+        row: &[Datum],
+        ctx: &mut ExecContext<'_>,
+    ) -> Result<Option<Vec<Datum>>> {
+        let Some((keys, predicate)) = self.checks.indexes.get(number) else { return Ok(None) };
+        if let Some(predicate) = predicate
+            && eval_row(predicate, row, ctx)? != Datum::Bool(true)
+        {
+            return Ok(None);
+        }
+        let values: Result<Vec<Datum>> = keys.iter().map(|key| eval_row(key, row, ctx)).collect();
+        values.map(Some)
+    }
+
+    /// The key of the row in the primary key (`None`) or a unique index that conflicts with a new row, as far as can be seen now:
+    /// own or committed. Looks at `target`, or everywhere.
+    pub fn find_conflict(
+        &mut self,
+        row: &[Datum],
+        target: Option<Option<usize>>,
+        ctx: &mut ExecContext<'_>,
+    ) -> Result<Option<Vec<u8>>> {
+        let transaction = ctx.transaction()?;
+        if self.access.has_primary_key() && target.is_none_or(|t| t.is_none()) {
+            self.key.clear();
+            self.access.layout.encode_key(row, &mut self.key);
+            if transaction.get_latest(self.access.table.tree, &self.key)?.is_some() {
+                return Ok(Some(self.key.clone()));
+            }
+        }
+        for number in 0..self.indexes.len() {
+            if target.is_some_and(|t| t != Some(number)) {
+                continue;
+            }
+            let Some(values) = self.index_values(number, row, ctx)? else { continue };
+            let Some(writer) = self.indexes.get(number) else { continue };
+            self.entry.clear();
+            if index_entry(&writer.index, &writer.parts, &values, &[], &mut self.entry)
+                && let Some(row_key) = transaction.get_latest(writer.index.tree, &self.entry)?
+            {
+                return Ok(Some(row_key.to_vec()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Inserts a row of live columns, which has been checked; stops at the first conflict.
+    ///
+    /// # Errors
+    /// Those of evaluation and storage.
+    pub fn try_insert(&mut self, row: &[Datum], ctx: &mut ExecContext<'_>) -> Result<Inserted, Stop> {
+        let access = Arc::clone(&self.access);
+        let tree = access.table.tree;
+        self.key.clear();
+        self.value.clear();
+        access.layout.encode_value(row, &mut self.value);
+        if access.has_primary_key() {
+            access.layout.encode_key(row, &mut self.key);
+            if self.insert_unique(tree, &self.key, &self.value, ctx)?.is_some() {
+                return Ok(Inserted::Conflict { index: None, row_key: self.key.clone() });
+            }
+        } else {
+            let numbers =
+                ctx.row_numbers.ok_or_else(|| SqlError::internal("no row numbers to insert with"))?;
+            let number = numbers.take(tree, 1, ctx.snapshot()?)?;
+            self.key.extend_from_slice(&row_number_key(number));
+            self.put(tree, &self.key, &self.value, ctx)?;
+        }
+        for number in 0..self.indexes.len() {
+            let Some(values) = self.index_values(number, row, ctx)? else { continue };
+            if let Some(row_key) = self.insert_entry(number, &values, ctx)? {
+                return Ok(Inserted::Conflict { index: Some(number), row_key });
+            }
+        }
+        Ok(Inserted::Done)
+    }
+
+    /// Writes an index entry for the row whose key is in `self.key`; answers the key of the row that has a unique one already.
+    fn insert_entry(
+        &mut self,
+        number: usize,
+        values: &[Datum],
+        ctx: &ExecContext<'_>,
+    ) -> Result<Option<Vec<u8>>, Stop> {
+        let Some(writer) = self.indexes.get(number) else { return Ok(None) };
+        let mut entry = std::mem::take(&mut self.new_entry);
+        entry.clear();
+        let unique = index_entry(&writer.index, &writer.parts, values, &self.key, &mut entry);
+        let tree = writer.index.tree;
+        let result = if unique {
+            self.insert_unique(tree, &entry, &self.key, ctx)
+        } else {
+            self.put(tree, &entry, &self.key, ctx).map(|()| None)
+        };
+        self.new_entry = entry;
+        result
+    }
+
+    /// The violation that a conflict is, where it is not expected.
+    pub fn violation(&self, index: Option<usize>, row: &[Datum], ctx: &mut ExecContext<'_>) -> SqlError {
+        match index {
+            None => primary_key_violation(&self.access, row, ctx),
+            Some(number) => match self.index_values(number, row, ctx) {
+                Ok(values) => {
+                    index_violation(&self.access, number, self.checks, &values.unwrap_or_default(), ctx)
+                }
+                Err(error) => error,
+            },
+        }
+    }
+
+    /// Inserts a row that has been checked.
+    ///
+    /// # Errors
+    /// 23505.
+    pub fn insert(&mut self, row: &[Datum], ctx: &mut ExecContext<'_>) -> Result<(), Stop> {
+        match self.try_insert(row, ctx)? {
+            Inserted::Done => Ok(()),
+            Inserted::Conflict { index, .. } => Err(self.violation(index, row, ctx).into()),
+        }
+    }
+
+    /// Replaces the row at `row_key`, which is locked, by one that has been checked.
+    ///
+    /// # Errors
+    /// 23505.
+    pub fn update(
+        &mut self,
+        row_key: &[u8],
+        old: &[Datum],
+        new: &[Datum],
+        ctx: &mut ExecContext<'_>,
+    ) -> Result<(), Stop> {
+        let access = Arc::clone(&self.access);
+        let tree = access.table.tree;
+        self.value.clear();
+        access.layout.encode_value(new, &mut self.value);
+        self.key.clear();
+        if access.has_primary_key() {
+            access.layout.encode_key(new, &mut self.key);
+        } else {
+            self.key.extend_from_slice(row_key);
+        }
+        let moved = self.key != row_key;
+        if moved {
+            if self.insert_unique(tree, &self.key, &self.value, ctx)?.is_some() {
+                return Err(primary_key_violation(&access, new, ctx).into());
+            }
+            self.remove(tree, row_key, ctx)?;
+        } else {
+            self.put(tree, &self.key, &self.value, ctx)?;
+        }
+        for number in 0..self.indexes.len() {
+            let Some(writer) = self.indexes.get(number) else { continue };
+            let mut columns = writer.used.iter().zip(old.iter().zip(new));
+            if !moved && columns.all(|(used, (old, new))| !used || old == new) {
+                continue;
+            }
+            let before = self.index_values(number, old, ctx)?;
+            let after = self.index_values(number, new, ctx)?;
+            self.entry.clear();
+            if let (Some(values), Some(writer)) = (&before, self.indexes.get(number)) {
+                index_entry(&writer.index, &writer.parts, values, row_key, &mut self.entry);
+            }
+            if let (Some(_), Some(values), false, Some(writer)) =
+                (&before, &after, moved, self.indexes.get(number))
+            {
+                let mut entry = std::mem::take(&mut self.new_entry);
+                entry.clear();
+                index_entry(&writer.index, &writer.parts, values, row_key, &mut entry);
+                let same = entry == self.entry;
+                self.new_entry = entry;
+                if same {
+                    continue;
+                }
+            }
+            if before.is_some()
+                && let Some(writer) = self.indexes.get(number)
+            {
+                self.remove(writer.index.tree, &self.entry, ctx)?;
+            }
+            if let Some(values) = after
+                && self.insert_entry(number, &values, ctx)?.is_some()
+            {
+                return Err(index_violation(&access, number, self.checks, &values, ctx).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the row at `row_key`, which is locked.
+    ///
+    /// # Errors
+    /// Those of evaluation and storage.
+    pub fn delete(&mut self, row_key: &[u8], old: &[Datum], ctx: &mut ExecContext<'_>) -> Result<(), Stop> {
+        for number in 0..self.indexes.len() {
+            let Some(values) = self.index_values(number, old, ctx)? else { continue };
+            let Some(writer) = self.indexes.get(number) else { continue };
+            self.entry.clear();
+            index_entry(&writer.index, &writer.parts, &values, row_key, &mut self.entry);
+            self.remove(writer.index.tree, &self.entry, ctx)?;
+        }
+        self.remove(self.access.table.tree, row_key, ctx)
+    }
+}
