@@ -187,6 +187,7 @@ impl Instance {
         let closed = tokio::task::spawn_blocking(move || engine.close()).await;
         self.listener.abort();
         self.helpers.iter().for_each(JoinHandle::abort);
+        let _ = self.listener.await;
         let _ = self.end_http.send(());
         let _ = tokio::time::timeout(Duration::from_secs(1), self.http).await;
         closed

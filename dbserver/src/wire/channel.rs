@@ -5,6 +5,7 @@
 //! the statement gets an error and the connection goes on.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use plimsoll_sql::SqlError;
@@ -22,6 +23,8 @@ const LONG_READ_BYTES: usize = 256 << 10;
 pub(super) const SEND_BYTES: usize = 64 << 10;
 /// Buffers that grew larger than this are not kept.
 const KEEP_BYTES: usize = 256 << 10;
+/// How long a wait lasts before anyone asks whether the client is still there.
+const LOOK_AFTER: Duration = Duration::from_millis(50);
 /// The longest message of a kind that has no reason to be long.
 const SHORT_MESSAGE_BYTES: usize = 64 << 10;
 
@@ -194,8 +197,10 @@ impl Channel {
         self.stream.write_all(bytes).await
     }
 
-    /// Resolves when the client has closed its side; never when it has sent more, or while what it sent is unread.
+    /// Resolves when the client has closed its side; never when it has sent more, or while what it sent is unread. Looks after a
+    /// while only: most waits are over sooner.
     pub(super) async fn client_gone(&self) {
+        tokio::time::sleep(LOOK_AFTER).await;
         if self.inbox.is_empty() {
             match self.stream.peek(&mut [0]).await {
                 Ok(0) | Err(_) => return,

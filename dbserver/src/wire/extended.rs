@@ -91,7 +91,15 @@ impl Client {
                 encode::parameter_description(out, description.params.iter().map(|ty| ty.0));
                 (description, Vec::new())
             }
-            Target::Portal(name) => session.describe_portal(name)?,
+            Target::Portal(name) => {
+                // What drivers ask before each execution: answered without copying the columns.
+                let columns = session.portal_columns(name);
+                if !columns.is_empty() {
+                    encode::row_description(out, columns, session.result_formats(name));
+                    return Ok(());
+                }
+                session.describe_portal(name)?
+            }
         };
         match &description.columns {
             Some(columns) => encode::row_description(out, columns, &formats),

@@ -286,3 +286,55 @@ async fn take_slot(server: &Server, channel: &Channel) -> Result<Option<Slot>, S
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::watch::Loaded;
+    use crate::config::{Config, Password};
+    use crate::telemetry::logging::LogControl;
+    use tokio_postgres::NoTls;
+
+    /// A listener before any database is open: who may come in is told that it is starting up.
+    async fn listening(password: Option<&str>, phase: Phase) -> u16 {
+        let config =
+            Config::parse("pool: {maxConnections: 1, acquireTimeout: 0}").unwrap().resolve(8 << 30, 2);
+        let loaded = Loaded { config, password: password.map(Password::new) };
+        let server = Server::new(loaded, None, LogControl::default()).unwrap();
+        server.enter(phase);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(crate::wire::listen(server, listener));
+        port
+    }
+
+    async fn refusal(port: u16, more: &str) -> String {
+        let options = format!("host=127.0.0.1 port={port} {more}");
+        let error = tokio_postgres::connect(&options, NoTls).await.err().unwrap();
+        error.code().map_or_else(|| error.to_string(), |code| code.code().to_owned())
+    }
+
+    #[tokio::test]
+    async fn the_password_decides() {
+        let port = listening(Some("s3cret"), Phase::Ready).await;
+        assert_eq!(refusal(port, "user=plimsoll password=s3cret").await, "57P03");
+        assert_eq!(refusal(port, "user=plimsoll password=other").await, "28P01");
+        assert_eq!(refusal(port, "user=someone dbname=plimsoll password=s3cret").await, "28P01");
+        assert_eq!(refusal(port, "user=plimsoll dbname=other password=s3cret").await, "3D000");
+    }
+
+    #[tokio::test]
+    async fn no_one_comes_in_while_the_server_recovers_or_ends() {
+        for phase in [Phase::Recovering, Phase::Draining] {
+            assert_eq!(refusal(listening(None, phase).await, "user=plimsoll").await, "57P03");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_password_the_user_decides() {
+        let port = listening(None, Phase::Ready).await;
+        assert_eq!(refusal(port, "user=plimsoll").await, "57P03");
+        assert_eq!(refusal(port, "user=someone dbname=plimsoll").await, "28000");
+        assert_eq!(refusal(port, "user=plimsoll dbname=other").await, "3D000");
+    }
+}
