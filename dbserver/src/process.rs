@@ -10,7 +10,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::cli::Args;
 use crate::config::memory::memory_limit;
-use crate::config::watch::Loaded;
+use crate::config::watch::{Loaded, Source};
 use crate::config::{Config, DEFAULT_NAME, Format};
 use crate::pool::drained;
 use crate::server::{Phase, Server};
@@ -79,12 +79,14 @@ pub fn run(args: &Args) -> Result<(), ProcessError> {
 
 async fn until_signal(args: &Args, loaded: Loaded, log: LogControl) -> Result<(), ProcessError> {
     let mut signals = Signals::new()?;
+    let bound = Bound::new(args, loaded, log).await?;
+    bound.announce();
     let instance = tokio::select! {
-        instance = Instance::start(args, loaded, log) => instance?,
+        instance = bound.open() => instance?,
         // Recovery can be cut short at any instant, as a crash can.
         () = signals.next() => return Ok(()),
     };
-    instance.announce();
+    tracing::info!("ready");
     signals.next().await;
     tokio::select! {
         stopped = instance.stop(args.shutdown_grace.0) => stopped,
@@ -92,6 +94,85 @@ async fn until_signal(args: &Args, loaded: Loaded, log: LogControl) -> Result<()
             tracing::warn!("second signal: ending at once");
             Ok(())
         }
+    }
+}
+
+/// A server that has its sockets and is about to recover.
+pub struct Bound {
+    server: Arc<Server>,
+    source: Source,
+    data: PathBuf,
+    clients: TcpListener,
+    probes: TcpListener,
+    clients_at: SocketAddr,
+    probes_at: SocketAddr,
+}
+
+impl Bound {
+    /// Binds the sockets. Fails where an address cannot be used.
+    pub async fn new(args: &Args, loaded: Loaded, log: LogControl) -> Result<Self, ProcessError> {
+        let (clients, probes) = (bind(args.listen).await?, bind(args.http).await?);
+        Ok(Self {
+            server: Server::new(loaded, args.config.clone(), log)?,
+            source: args.source(),
+            data: args.data_dir.clone(),
+            clients_at: clients.local_addr()?,
+            probes_at: probes.local_addr()?,
+            clients,
+            probes,
+        })
+    }
+
+    /// Says how to connect: to a person as the first lines, to a collector of logs as an event.
+    fn announce(&self) {
+        let settings = self.server.settings();
+        let (user, clients, probes) = (&settings.config.auth.user, self.clients_at, self.probes_at);
+        let near = clients.ip().is_unspecified() || clients.ip().is_loopback();
+        let host = if near { "localhost".to_owned() } else { clients.ip().to_string() };
+        let connect = if *user == DEFAULT_NAME && clients.port() == 5432 {
+            format!("psql -h {host} -U {user}")
+        } else {
+            format!("psql -h {host} -p {} -U {user} {DEFAULT_NAME}", clients.port())
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        if settings.config.logging.format == Format::Json {
+            tracing::info!(version, listen = %clients, http = %probes, connect, "starting");
+            return;
+        }
+        let open = settings.credentials.is_none();
+        let password =
+            if open { "no password, from this machine only" } else { "the password of auth.passwordFile" };
+        let data = self.data.display();
+        // A closed standard output is no reason not to serve.
+        let _ = writeln!(
+            io::stdout().lock(),
+            "plimsoll {version}\n  connect   {connect}    ({password})\n  status    http://{probes}/status\n  data      {data}"
+        );
+    }
+
+    /// Serves HTTP, recovers, and admits clients. Fails where the data directory cannot be used.
+    pub async fn open(self) -> Result<Instance, ProcessError> {
+        let Self { server, source, data, clients, probes, clients_at, probes_at } = self;
+        let config = server.settings().config.clone();
+        let (end_http, http_ends) = oneshot::channel::<()>();
+        let http = tokio::spawn(http::run(server.clone(), probes, async {
+            let _ = http_ends.await;
+        }));
+        let helpers = [tokio::spawn(server.clone().watch(source)), tokio::spawn(server.clone().sweep())];
+        let listener = tokio::spawn(wire::listen(server.clone(), clients));
+        let database = open(&data, &config).await?;
+        server.open(database.clone());
+        server.enter(Phase::Ready);
+        Ok(Instance {
+            server,
+            database,
+            clients: clients_at,
+            probes: probes_at,
+            listener,
+            http,
+            end_http,
+            helpers,
+        })
     }
 }
 
@@ -108,25 +189,9 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Binds the sockets, serves HTTP, recovers, and admits clients. Fails where an address or the data directory cannot be
-    /// used.
+    /// Binds and opens.
     pub async fn start(args: &Args, loaded: Loaded, log: LogControl) -> Result<Self, ProcessError> {
-        let config = loaded.config.clone();
-        let server = Server::new(loaded, args.config.clone(), log)?;
-        let (client_socket, probe_socket) = (bind(args.listen).await?, bind(args.http).await?);
-        let (clients, probes) = (client_socket.local_addr()?, probe_socket.local_addr()?);
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), data = %args.data_dir.display(), "starting");
-        let (end_http, http_ends) = oneshot::channel::<()>();
-        let http = tokio::spawn(http::run(server.clone(), probe_socket, async {
-            let _ = http_ends.await;
-        }));
-        let helpers =
-            [tokio::spawn(server.clone().watch(args.source())), tokio::spawn(server.clone().sweep())];
-        let listener = tokio::spawn(wire::listen(server.clone(), client_socket));
-        let database = open(&args.data_dir, &config).await?;
-        server.open(database.clone());
-        server.enter(Phase::Ready);
-        Ok(Self { server, database, clients, probes, listener, http, end_http, helpers })
+        Bound::new(args, loaded, log).await?.open().await
     }
 
     /// What all parts share.
@@ -142,33 +207,6 @@ impl Instance {
     /// Where HTTP is served.
     pub fn probes(&self) -> SocketAddr {
         self.probes
-    }
-
-    /// Says how to connect: to a person as lines, to a collector of logs as an event.
-    fn announce(&self) {
-        let settings = self.server.settings();
-        let (user, clients, probes) = (&settings.config.auth.user, self.clients, self.probes);
-        let near = clients.ip().is_unspecified() || clients.ip().is_loopback();
-        let host = if near { "localhost".to_owned() } else { clients.ip().to_string() };
-        let connect = if *user == DEFAULT_NAME && clients.port() == 5432 {
-            format!("psql -h {host} -U {user}")
-        } else {
-            format!("psql -h {host} -p {} -U {user} {DEFAULT_NAME}", clients.port())
-        };
-        let open = settings.credentials.is_none();
-        let password =
-            if open { "no password, from this machine only" } else { "password: auth.passwordFile" };
-        if settings.config.logging.format == Format::Json {
-            tracing::info!(listen = %clients, http = %probes, connect, "ready");
-            return;
-        }
-        let version = env!("CARGO_PKG_VERSION");
-        let mut out = io::stdout().lock();
-        // A closed standard output is no reason not to serve.
-        let _ = writeln!(
-            out,
-            "plimsoll {version} is ready.\n  connect:  {connect}    ({password})\n  status:   http://{probes}/status"
-        );
     }
 
     /// Ends the work, politely until the grace period is over, and closes the engine.
