@@ -24,7 +24,7 @@ fn is_reserved(word: &str) -> bool {
 }
 
 #[rustfmt::skip]
-static RESERVED: &[&str] = &[
+pub static RESERVED: &[&str] = &[
     "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "between", "bigint", "binary", "bit",
     "boolean", "both", "case", "cast", "char", "character", "check", "coalesce", "collate", "collation", "column", "concurrently",
     "constraint", "create", "cross", "current_catalog", "current_date", "current_role", "current_schema", "current_time",

@@ -8,6 +8,7 @@ mod constraints;
 mod definitions;
 pub mod describe;
 mod information_schema;
+pub mod names;
 mod relations;
 mod types;
 mod views;
