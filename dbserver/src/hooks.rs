@@ -23,15 +23,13 @@ impl ServerHooks for Hooks {
 
     fn wait_begin(&self, backend_pid: i32, event_type: &'static str, event: &'static str) {
         if let Some(connection) = self.0.registry.get(backend_pid) {
-            *connection.wait_event.lock() = (event_type, event);
-            connection.release();
+            connection.wait_begin((event_type, event));
         }
     }
 
     fn wait_end(&self, backend_pid: i32) {
         if let Some(connection) = self.0.registry.get(backend_pid) {
-            *connection.wait_event.lock() = ("", "");
-            connection.retake(&self.0.statement_slots);
+            connection.wait_end(&self.0.statement_slots);
         }
     }
 

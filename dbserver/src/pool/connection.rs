@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
@@ -105,6 +105,7 @@ pub struct Connection {
     pub transaction_start: AtomicI64,
     query_start_us: AtomicU64,
     slot: Mutex<Option<Slot>>,
+    slot_lent: AtomicBool,
     state: AtomicU8,
     born: Instant,
     since_us: AtomicU64,
@@ -154,6 +155,7 @@ impl Connection {
             transaction_start: AtomicI64::new(0),
             query_start_us: AtomicU64::new(0),
             slot: Mutex::default(),
+            slot_lent: AtomicBool::new(false),
             state: AtomicU8::new(ConnectionState::Waiting as u8),
             born: Instant::now(),
             since_us: AtomicU64::new(0),
@@ -208,14 +210,27 @@ impl Connection {
         *self.slot.lock() = Some(slot);
     }
 
-    /// Gives the slot back while the statement waits for something; says whether there was one.
-    pub fn release(&self) -> bool {
-        self.slot.lock().take().is_some()
+    /// Gives the slot back: the statement is over.
+    pub fn release(&self) {
+        self.slot.lock().take();
+        self.slot_lent.store(false, Ordering::Relaxed);
     }
 
-    /// Takes a slot again after [`Self::release`]; for worker threads only, which may block. Where none comes free within a
+    /// Lends the slot to others while the statement waits for something, type and name as in `pg_stat_activity`.
+    pub fn wait_begin(&self, event: (&'static str, &'static str)) {
+        *self.wait_event.lock() = event;
+        if self.slot.lock().take().is_some() {
+            self.slot_lent.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The wait is over: takes a slot again where one was lent. For worker threads only, which may block. Where none comes free within a
     /// second the statement goes on without: its own deadline must hold even where all slots are taken by bulk work.
-    pub fn retake(&self, slots: &Limiter) {
+    pub fn wait_end(&self, slots: &Limiter) {
+        *self.wait_event.lock() = ("", "");
+        if !self.slot_lent.swap(false, Ordering::Relaxed) {
+            return;
+        }
         const PATIENCE: Duration = Duration::from_secs(1);
         let slot = slots.try_acquire().or_else(|| {
             let runtime = tokio::runtime::Handle::try_current().ok()?;

@@ -157,11 +157,9 @@ fn store(
             Ok(part) => Some(part),
             Err(TryRecvError::Disconnected) => None,
             Err(TryRecvError::Empty) => {
-                *connection.wait_event.lock() = ("Client", "ClientRead");
-                connection.release();
+                connection.wait_begin(("Client", "ClientRead"));
                 let part = parts.blocking_recv();
-                connection.retake(slots);
-                *connection.wait_event.lock() = ("", "");
+                connection.wait_end(slots);
                 part
             }
         };

@@ -172,13 +172,9 @@ impl Streamed {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(_)) => Err(gone()),
             Err(TrySendError::Full(chunk)) => {
-                *self.connection.wait_event.lock() = ("Client", "ClientWrite");
-                let held = self.connection.release();
+                self.connection.wait_begin(("Client", "ClientWrite"));
                 let sent = self.chunks.blocking_send(chunk);
-                *self.connection.wait_event.lock() = ("", "");
-                if held {
-                    self.connection.retake(&self.slots);
-                }
+                self.connection.wait_end(&self.slots);
                 sent.map_err(|_| gone())
             }
         }
