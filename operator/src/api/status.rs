@@ -6,6 +6,7 @@ use std::fmt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The observed state of a Database.
 #[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
@@ -53,7 +54,7 @@ pub struct Binding {
     pub name: String,
 }
 
-/// The configuration in force, as the running server reports it; every value as text.
+/// The configuration in force, as the running server reports it, with the names of the spec.
 #[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigurationInForce {
@@ -63,15 +64,23 @@ pub struct ConfigurationInForce {
 
     /// What one statement may use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub limits: BTreeMap<String, String>,
+    #[schemars(schema_with = "any_fields")]
+    pub limits: BTreeMap<String, Value>,
 
     /// Connections and admission.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub pool: BTreeMap<String, String>,
+    #[schemars(schema_with = "any_fields")]
+    pub pool: BTreeMap<String, Value>,
 
     /// The server's logs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub logging: BTreeMap<String, String>,
+    #[schemars(schema_with = "any_fields")]
+    pub logging: BTreeMap<String, Value>,
+}
+
+/// An object whose fields are the server's: a newer server may report more of them than this CRD knows.
+fn any_fields(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
 }
 
 /// The state of a Database in one word.
