@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::slots::TxnState;
 use crate::engine::Shared;
@@ -100,6 +101,14 @@ impl Snapshot {
         }
     }
 
+    /// A tree, unless it had been dropped by then.
+    fn tree(&self, tree: TreeId) -> Option<Arc<Tree>> {
+        self.pin.shared.trees.get(tree).filter(|tree| {
+            let dropped = tree.dropped.load(Ordering::Acquire);
+            dropped == 0 || dropped > self.pin.timestamp
+        })
+    }
+
     /// The value of a row.
     ///
     /// # Errors
@@ -107,7 +116,7 @@ impl Snapshot {
     pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Value>> {
         let shared = &self.pin.shared;
         shared.log.check()?;
-        let Some(tree) = shared.trees.get(tree) else { return Ok(None) };
+        let Some(tree) = self.tree(tree) else { return Ok(None) };
         let rows = tree.rows.read();
         let view = self.view();
         Ok(rows.get(key).and_then(|row| view.of(&row.head)).cloned())
@@ -116,7 +125,7 @@ impl Snapshot {
     /// The rows of a range, in order.
     #[must_use]
     pub fn scan(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Scan {
-        let tree = self.pin.shared.trees.get(tree);
+        let tree = self.tree(tree);
         Scan { snapshot: self.clone(), done: tree.is_none(), tree, range, direction }
     }
 }

@@ -1,0 +1,417 @@
+//! Crashes, by the seed: transactions run on a simulated machine whose power is cut at any operation, whose syncs fail
+//! and whose disk fills up. After each crash every acknowledged transaction is there, none is half there, and what is
+//! there is a prefix of the history of commits.
+//!
+//! `PLIMSOLL_SIM_SEEDS=10000` runs more seeds, `PLIMSOLL_SIM_SEED=42` just one.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use plimsoll_storage::io::Io;
+use plimsoll_storage::{
+    CommitTicket, Direction, Engine, Error, Isolation, KeyRange, Options, RowBuffer, Savepoint, Transaction,
+    TreeId, Write,
+};
+use rand::prelude::*;
+use support::{Faults, SimIo};
+
+type Rows = BTreeMap<(u64, Vec<u8>), Vec<u8>>;
+
+/// What a transaction does, in order.
+#[derive(Debug, Clone)]
+enum Op {
+    Put(u64, Vec<u8>, Vec<u8>),
+    Delete(u64, Vec<u8>),
+    Drop(u64),
+}
+
+fn apply(rows: &mut Rows, ops: &[Op]) {
+    for op in ops {
+        match op {
+            Op::Put(tree, key, value) => {
+                rows.insert((*tree, key.clone()), value.clone());
+            }
+            Op::Delete(tree, key) => {
+                rows.remove(&(*tree, key.clone()));
+            }
+            Op::Drop(_) => {}
+        }
+    }
+    // A drop takes effect at the commit, whatever was written before or after it in the transaction.
+    for op in ops {
+        if let Op::Drop(tree) = op {
+            rows.retain(|(other, _), _| other != tree);
+        }
+    }
+}
+
+/// The history: rows as of all acknowledged commits, then the commits that may or may not survive.
+#[derive(Default)]
+struct History {
+    acknowledged: Rows,
+    pending: Vec<(Vec<Op>, CommitTicket)>,
+    /// The highest tree ever handed out.
+    highest_tree: u64,
+    /// The highest tree that a durable commit has named: only lower ones must never be handed out again.
+    committed_tree: u64,
+}
+
+fn highest_tree(ops: &[Op]) -> u64 {
+    let tree = |op: &Op| match op {
+        Op::Put(tree, ..) | Op::Delete(tree, _) | Op::Drop(tree) => *tree,
+    };
+    ops.iter().map(tree).max().unwrap_or(0)
+}
+
+impl History {
+    /// Moves what has resolved over to the acknowledged; a ticket may not resolve before those of earlier commits.
+    fn acknowledge(&mut self, seed: u64) {
+        let resolved = self.pending.iter().take_while(|(_, ticket)| ticket.is_resolved()).count();
+        assert!(
+            self.pending.iter().skip(resolved).all(|(_, ticket)| !ticket.is_resolved()),
+            "seed {seed}: order"
+        );
+        for (ops, ticket) in self.pending.drain(..resolved) {
+            ticket.wait().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            apply(&mut self.acknowledged, &ops);
+            self.committed_tree = self.committed_tree.max(highest_tree(&ops));
+        }
+    }
+}
+
+/// Trees and keys that differ.
+fn difference(found: &Rows, expected: &Rows) -> Vec<(u64, Vec<u8>)> {
+    let keys = found.keys().chain(expected.keys());
+    keys.filter(|key| found.get(*key) != expected.get(*key)).cloned().collect()
+}
+
+struct Open {
+    txn: Transaction,
+    ops: Vec<Op>,
+    savepoint: Option<(Savepoint, usize)>,
+    /// A write failed half-way: it must be rolled back.
+    failed: bool,
+}
+
+struct Simulation {
+    seed: u64,
+    rng: StdRng,
+    io: SimIo,
+    history: History,
+    fatal: Arc<Mutex<Option<Error>>>,
+    trees: Vec<u64>,
+}
+
+impl Simulation {
+    fn options(&self) -> Options {
+        let fatal = Arc::clone(&self.fatal);
+        Options {
+            wal_segment_size: 8192,
+            background: false,
+            fatal: Arc::new(move |error| *fatal.lock() = Some(error.clone())),
+            ..Options::default()
+        }
+    }
+
+    fn open(&self) -> Result<Engine, Error> {
+        let io: Arc<dyn Io> = Arc::new(self.io.clone());
+        Engine::open(io, Path::new("/data"), self.options())
+    }
+
+    fn rows(&self, engine: &Engine) -> Rows {
+        let txn = engine.begin(Isolation::ReadCommitted);
+        let snapshot = txn.snapshot();
+        let mut rows = Rows::new();
+        for tree in 1..=self.history.highest_tree {
+            let mut buffer = RowBuffer::new();
+            let mut scan = snapshot.scan(TreeId(tree), KeyRange::all(), Direction::Forward);
+            while scan.next_batch(100, &mut buffer).unwrap() {}
+            rows.extend(buffer.iter().map(|(key, value)| ((tree, key.to_vec()), value.to_vec())));
+        }
+        rows
+    }
+
+    /// Opens until it works: opening may be cut as well. Checks what is there against the history.
+    fn recover(&mut self) -> Engine {
+        let engine = loop {
+            if self.rng.random_bool(0.3) {
+                let power_cut_after = Some(self.rng.random_range(0..60));
+                self.io.set_faults(Faults { power_cut_after, ..Faults::default() });
+            }
+            match self.open() {
+                Ok(engine) => break engine,
+                Err(error) => {
+                    assert!(self.io.is_off(), "seed {}: could not open: {error}", self.seed);
+                    self.io.power_cut();
+                }
+            }
+        };
+        self.io.set_faults(Faults::default());
+        assert!(!self.io.is_off() || self.open().is_err());
+        if self.io.is_off() {
+            drop(engine);
+            self.io.power_cut();
+            return self.recover();
+        }
+        let found = self.rows(&engine);
+        let mut expected = self.history.acknowledged.clone();
+        let mut survived = 0;
+        let mut matched = (found == expected).then_some(0);
+        let mut committed_tree = self.history.committed_tree;
+        for (ops, _) in &self.history.pending {
+            apply(&mut expected, ops);
+            survived += 1;
+            if found == expected {
+                // The fewest commits that explain it; those without effect may or may not have survived.
+                matched = matched.or(Some(survived));
+            }
+            if matched.is_none_or(|matched| matched >= survived) {
+                committed_tree = committed_tree.max(highest_tree(ops));
+            }
+        }
+        assert!(
+            matched.is_some(),
+            "seed {}: {} rows found, {} acknowledged, {} commits pending: no prefix of the history",
+            self.seed,
+            found.len(),
+            self.history.acknowledged.len(),
+            self.history.pending.len(),
+        );
+        self.history.committed_tree = if matched.is_some_and(|matched| matched > 0) {
+            committed_tree
+        } else {
+            self.history.committed_tree
+        };
+        self.trees.retain(|tree| *tree <= self.history.committed_tree);
+        self.history.acknowledged = found;
+        self.history.pending.clear();
+        engine
+    }
+
+    /// One life of the process.
+    fn live(&mut self, engine: &Engine) {
+        let mut open: Vec<Open> = Vec::new();
+        for _ in 0..self.rng.random_range(10..120) {
+            if self.fatal.lock().is_some() || self.io.is_off() {
+                return;
+            }
+            self.step(engine, &mut open);
+        }
+        if self.rng.random_bool(0.2) {
+            drop(open);
+            if engine.close().is_ok() {
+                self.history.acknowledge(self.seed);
+                assert!(
+                    self.history.pending.is_empty(),
+                    "seed {}: closed without all commits durable",
+                    self.seed
+                );
+            }
+        }
+    }
+
+    fn step(&mut self, engine: &Engine, open: &mut Vec<Open>) {
+        match self.rng.random_range(0..100) {
+            0..10 if open.len() < 4 => {
+                let levels = [Isolation::ReadCommitted, Isolation::RepeatableRead];
+                let isolation = *levels.choose(&mut self.rng).unwrap();
+                open.push(Open {
+                    txn: engine.begin(isolation),
+                    ops: Vec::new(),
+                    savepoint: None,
+                    failed: false,
+                });
+            }
+            10..60 if !open.is_empty() => {
+                let index = self.rng.random_range(0..open.len());
+                self.write(&mut open[index]);
+            }
+            98 if !open.is_empty() && self.trees.len() > 1 => {
+                // The caller sees to it that nobody else writes to a tree that is dropped.
+                let tree = self.trees.swap_remove(self.rng.random_range(0..self.trees.len()));
+                let index = self.rng.random_range(0..open.len());
+                let uses =
+                    |open: &Open| open.ops.iter().any(|op| highest_tree(std::slice::from_ref(op)) == tree);
+                if !open.iter().enumerate().any(|(other, open)| other != index && uses(open)) {
+                    open[index].txn.drop_tree(TreeId(tree));
+                    open[index].ops.push(Op::Drop(tree));
+                }
+            }
+            60..75 if !open.is_empty() => {
+                let index = self.rng.random_range(0..open.len());
+                let Open { txn, ops, failed, .. } = open.swap_remove(index);
+                if failed {
+                    return txn.rollback();
+                }
+                match txn.commit() {
+                    Ok(ticket) if ops.is_empty() => drop(ticket),
+                    Ok(ticket) => self.history.pending.push((ops, ticket)),
+                    Err(error) => self.expected(&error),
+                }
+            }
+            75..80 if !open.is_empty() => {
+                let index = self.rng.random_range(0..open.len());
+                open.swap_remove(index);
+            }
+            80..92 => {
+                if let Err(error) = engine.flush() {
+                    self.expected(&error);
+                } else {
+                    self.history.acknowledge(self.seed);
+                    assert!(self.history.pending.is_empty());
+                    let difference = difference(&self.rows(engine), &self.history.acknowledged);
+                    assert!(difference.is_empty(), "seed {}: visible {difference:?}", self.seed);
+                }
+            }
+            92..96 => {
+                if let Err(error) = engine.checkpoint() {
+                    self.expected(&error);
+                }
+                if self.fatal.lock().is_none() && !self.io.is_off() {
+                    self.history.acknowledge(self.seed);
+                }
+            }
+            96..98 => match engine.allocate_tree() {
+                Ok(tree) => {
+                    self.allocated(tree);
+                }
+                Err(error) => self.expected(&error),
+            },
+            _ => {}
+        }
+    }
+
+    fn allocated(&mut self, tree: TreeId) {
+        let taken = tree.0 <= self.history.committed_tree || self.trees.contains(&tree.0);
+        assert!(!taken, "seed {}: tree {} handed out twice", self.seed, tree.0);
+        self.history.highest_tree = self.history.highest_tree.max(tree.0);
+        self.trees.push(tree.0);
+    }
+
+    fn write(&mut self, open: &mut Open) {
+        open.txn.new_statement();
+        match self.rng.random_range(0..20) {
+            0 => open.savepoint = Some((open.txn.savepoint(), open.ops.len())),
+            1 => {
+                if let Some((savepoint, ops)) = &open.savepoint {
+                    open.txn.rollback_to(savepoint);
+                    open.ops.truncate(*ops);
+                    open.failed = false;
+                }
+            }
+            2 => {
+                // Enough to be logged in parts.
+                for _ in 0..14 {
+                    let value = vec![self.rng.random(); 20_000];
+                    self.put(open, value);
+                }
+            }
+            3..8 => {
+                let (tree, key) = self.key();
+                // Deleting what does not exist locks nothing and leaves no trace.
+                let exists = matches!(open.txn.get_latest(TreeId(tree), &key), Ok(Some(_)));
+                let result = open.txn.delete(TreeId(tree), &key);
+                if exists || result.is_err() {
+                    self.done(open, result, Op::Delete(tree, key));
+                }
+            }
+            _ => {
+                let length = self.rng.random_range(0..60);
+                let value = (0..length).map(|_| self.rng.random()).collect();
+                self.put(open, value);
+            }
+        }
+    }
+
+    fn put(&mut self, open: &mut Open, value: Vec<u8>) {
+        let (tree, key) = self.key();
+        let result = open.txn.put(TreeId(tree), &key, &value);
+        self.done(open, result, Op::Put(tree, key, value));
+    }
+
+    fn key(&mut self) -> (u64, Vec<u8>) {
+        let tree = self.trees.choose(&mut self.rng).copied().unwrap_or(1);
+        let long = self.rng.random_bool(0.1);
+        let number: u8 = self.rng.random_range(0..40);
+        (tree, if long { vec![number; 40] } else { vec![number] })
+    }
+
+    fn done(&mut self, open: &mut Open, result: Result<Write, Error>, op: Op) {
+        match result {
+            Ok(Write::Done) => open.ops.push(op),
+            // Somebody else has the row: this one does without.
+            Ok(Write::Blocked(_)) | Err(Error::WriteConflict | Error::Deadlock { .. }) => {}
+            Err(error) => {
+                self.expected(&error);
+                open.failed = true;
+            }
+        }
+    }
+
+    fn expected(&self, error: &Error) {
+        let fine = match error {
+            Error::DiskFull => true,
+            Error::Fatal(_) | Error::Io { .. } | Error::Closed => {
+                self.io.is_off() || self.fatal.lock().is_some() || {
+                    // A checkpoint whose file could not be synced; the log goes on.
+                    matches!(error, Error::Io { action: "sync" | "write", .. })
+                }
+            }
+            _ => false,
+        };
+        assert!(fine, "seed {}: unexpected {error:?}", self.seed);
+    }
+}
+
+fn simulate(seed: u64) {
+    let mut simulation = Simulation {
+        seed,
+        rng: StdRng::seed_from_u64(seed ^ 0x5eed),
+        io: SimIo::new(seed),
+        history: History::default(),
+        fatal: Arc::default(),
+        trees: vec![],
+    };
+    for _ in 0..5 {
+        let engine = simulation.recover();
+        if simulation.trees.is_empty() {
+            let tree = engine.allocate_tree().unwrap();
+            simulation.allocated(tree);
+        }
+        let rng = &mut simulation.rng;
+        let faults = Faults {
+            power_cut_after: rng.random_bool(0.6).then(|| rng.random_range(0..300)),
+            sync_fails_after: rng.random_bool(0.1).then(|| rng.random_range(0..30)),
+            capacity: rng.random_bool(0.2).then(|| simulation.io.used() + rng.random_range(0..100_000)),
+        };
+        simulation.io.set_faults(faults);
+        simulation.live(&engine);
+        let killed =
+            !simulation.io.is_off() && simulation.fatal.lock().is_none() && simulation.rng.random_bool(0.3);
+        // The process ends without a word: whatever its engine would do from here on reaches no disk.
+        simulation.io.set_faults(Faults { power_cut_after: Some(0), ..Faults::default() });
+        if killed {
+            std::mem::forget(engine);
+            simulation.io.kill();
+        } else {
+            drop(engine);
+            simulation.io.power_cut();
+        }
+        *simulation.fatal.lock() = None;
+    }
+}
+
+#[test]
+fn every_acknowledged_transaction_survives_and_none_is_half_there() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    if let Some(seed) = number("PLIMSOLL_SIM_SEED") {
+        return simulate(seed);
+    }
+    for seed in 0..number("PLIMSOLL_SIM_SEEDS").unwrap_or(300) {
+        simulate(seed);
+    }
+}
