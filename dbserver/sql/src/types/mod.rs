@@ -3,9 +3,20 @@
 //! A [`Type`] is PostgreSQL's OID, so that catalogs, protocol and engine agree on one number. Each has one
 //! [`Physical`] form, and several types may share one (an `oid` and a `regclass` are both a `u32`).
 
+pub mod array;
+pub mod binary;
+pub mod cast;
 pub mod compare;
+pub mod datetime;
 pub mod datum;
+pub mod float;
+#[cfg(test)]
+pub(crate) mod golden;
+pub mod interval;
+pub mod io;
+pub mod json;
 pub mod key;
+pub mod name;
 pub mod numeric;
 pub mod row;
 pub mod table_row;

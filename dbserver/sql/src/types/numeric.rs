@@ -12,7 +12,7 @@ mod math;
 mod text;
 
 pub use arith::NumericSum;
-pub use text::apply_typmod;
+pub use text::{apply_typmod, typmod_parts};
 
 use super::compare::{hash_bytes, hash_int};
 use super::datum::NumericRepr;
