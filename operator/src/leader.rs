@@ -21,8 +21,11 @@ use kube::{Client, ResourceExt};
 
 /// A Lease not renewed for so long may be taken.
 const DURATION: Duration = Duration::from_secs(15);
+const _: () = assert!(RENEW_WITHIN.as_secs() + END_WITHIN.as_secs() < DURATION.as_secs());
 /// A holder that could not renew for so long gives up.
 pub const RENEW_WITHIN: Duration = Duration::from_secs(10);
+/// A holder that gave up ends what still runs within this time, before another can take the Lease.
+pub const END_WITHIN: Duration = Duration::from_secs(4);
 /// How often to renew, or to look.
 pub const PERIOD: Duration = Duration::from_secs(2);
 
@@ -120,5 +123,110 @@ impl Election {
             Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => Ok(false),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    use http::{Method, Request, Response};
+    use http_body_util::BodyExt;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+
+    /// An API server with one Lease, or none.
+    #[derive(Clone, Default)]
+    struct OneLease(Arc<Mutex<Option<Value>>>);
+
+    impl OneLease {
+        fn answer(&self, method: &Method, body: &[u8]) -> (u16, Value) {
+            let status = |code: u16, reason: &str| {
+                (
+                    code,
+                    json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": reason}),
+                )
+            };
+            let mut lease = self.0.lock().unwrap();
+            match (method.as_str(), lease.as_ref()) {
+                ("GET", None) => status(404, "NotFound"),
+                ("GET", Some(lease)) => (200, lease.clone()),
+                ("POST", Some(_)) => status(409, "AlreadyExists"),
+                (_, held) => {
+                    let mut new: Value = serde_json::from_slice(body).unwrap();
+                    let version = held.map_or(&Value::Null, |held| &held["metadata"]["resourceVersion"]);
+                    if new["metadata"]["resourceVersion"] != *version {
+                        return status(409, "Conflict");
+                    }
+                    let next = version.as_str().and_then(|text| text.parse::<u32>().ok()).unwrap_or(0) + 1;
+                    new["metadata"]["resourceVersion"] = json!(next.to_string());
+                    *lease = Some(new.clone());
+                    (200, new)
+                }
+            }
+        }
+
+        fn candidate(&self, name: &str) -> Election {
+            let api = self.clone();
+            let service = tower::service_fn(move |request: Request<Body>| {
+                let api = api.clone();
+                async move {
+                    let (parts, body) = request.into_parts();
+                    let body = body.collect().await.unwrap().to_bytes();
+                    let (code, answer) = api.answer(&parts.method, &body);
+                    let body = Body::from(serde_json::to_vec(&answer).unwrap());
+                    Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap())
+                }
+            });
+            Election::new(Client::new(service, "default"), "default", "a-lease", name)
+        }
+
+        fn field(&self, name: &str) -> Value {
+            self.0.lock().unwrap().as_ref().unwrap()["spec"][name].clone()
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_holds_until_it_lets_go() {
+        let api = OneLease::default();
+        let (mut one, mut two) = (api.candidate("one"), api.candidate("two"));
+        assert!(one.try_hold().await.unwrap());
+        for _ in 0..3 {
+            assert!(!two.try_hold().await.unwrap());
+            assert!(one.try_hold().await.unwrap());
+        }
+        assert_eq!(api.field("leaseTransitions"), 1);
+        // Only the holder can let go.
+        two.release().await.unwrap();
+        assert_eq!(api.field("holderIdentity"), "one");
+        one.release().await.unwrap();
+        assert!(two.try_hold().await.unwrap());
+        assert!(!one.try_hold().await.unwrap());
+        assert_eq!((api.field("holderIdentity"), api.field("leaseTransitions")), (json!("two"), json!(2)));
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_lapsed_is_taken_but_not_at_first_sight() {
+        let api = OneLease::default();
+        let (mut one, mut two) = (api.candidate("one"), api.candidate("two"));
+        assert!(one.try_hold().await.unwrap());
+        // A holder that promised nothing, and whose clock is years behind.
+        api.0.lock().unwrap().as_mut().unwrap()["spec"]["leaseDurationSeconds"] = json!(0);
+        api.0.lock().unwrap().as_mut().unwrap()["spec"]["renewTime"] = json!("2001-01-01T00:00:00.000000Z");
+        assert!(!two.try_hold().await.unwrap());
+        assert!(two.try_hold().await.unwrap());
+        assert!(!one.try_hold().await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn of_two_writes_one_gets_through() {
+        let api = OneLease::default();
+        let one = api.candidate("one");
+        let stale = one.lease(None);
+        assert!(one.written(one.leases.create(&PostParams::default(), &stale).await).unwrap());
+        assert!(!one.written(one.leases.create(&PostParams::default(), &stale).await).unwrap());
+        assert!(!one.written(one.leases.replace("a-lease", &PostParams::default(), &stale).await).unwrap());
     }
 }

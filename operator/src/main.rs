@@ -13,10 +13,11 @@ use futures::future::{BoxFuture, Shared};
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use plimsoll_operator::api;
+use plimsoll_operator::database::problem::brief;
 use plimsoll_operator::database::server::HttpServers;
 use plimsoll_operator::database::{self, Context, Settings};
 use plimsoll_operator::http::{Health, router};
-use plimsoll_operator::leader::{Election, PERIOD, RENEW_WITHIN};
+use plimsoll_operator::leader::{END_WITHIN, Election, PERIOD, RENEW_WITHIN};
 use plimsoll_operator::metrics::Metrics;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -158,7 +159,13 @@ async fn operate(run: Run) -> anyhow::Result<()> {
     metrics.leads(true);
 
     let (lost_sender, lost) = oneshot::channel::<()>();
-    let lost: Shared<BoxFuture<'static, ()>> = lost.map(|_| ()).boxed().shared();
+    let lost = async {
+        // Without a word the sender just ended, after a request to stop.
+        if lost.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let lost: Shared<BoxFuture<'static, ()>> = lost.boxed().shared();
     let reporter = Reporter { controller: "plimsoll-operator".to_owned(), instance: Some(identity) };
     let context = Arc::new(Context::new(
         client.clone(),
@@ -172,15 +179,25 @@ async fn operate(run: Run) -> anyhow::Result<()> {
     let controller = tokio::spawn(database::run(context, settings, end));
     let holding = tokio::spawn(hold(election, lost_sender, stop.clone()));
 
-    controller.await?.context("the controller cannot start")?;
-    health.ready.store(false, Ordering::Relaxed);
+    let in_time = async {
+        // What runs may end in peace, unless the lease was lost: then it has to end before another process begins.
+        futures::future::select(stop.clone(), lost.clone()).await;
+        health.ready.store(false, Ordering::Relaxed);
+        lost.await;
+        tokio::time::sleep(END_WITHIN).await;
+    };
+    let ended = tokio::select! {
+        ended = controller => ended,
+        () = in_time => anyhow::bail!("the lease was lost, and a reconciliation did not end"),
+    };
+    ended?.map_err(|error| anyhow::anyhow!("the controller cannot start: {}", brief(&error)))?;
     metrics.leads(false);
     // Given up only now: until the last reconciliation ended, nobody else may begin.
     let election = holding.await?;
     match election {
         Some(election) => {
             if let Err(error) = election.release().await {
-                tracing::warn!(%error, "the lease could not be given up; it lapses by itself");
+                tracing::warn!(error = brief(&error), "the lease could not be given up; it lapses by itself");
             }
             tracing::info!("operator ended");
             Ok(())
@@ -199,7 +216,7 @@ async fn win(election: &mut Election, health: &Health, stop: Shared<BoxFuture<'s
                     return true;
                 }
             }
-            Err(error) => tracing::warn!(%error, "the lease cannot be had now"),
+            Err(error) => tracing::warn!(error = brief(&error), "the lease cannot be had now"),
         }
         tokio::select! {
             () = stop.clone() => return false,
@@ -228,7 +245,7 @@ async fn hold(
                 let _ = lost.send(());
                 return None;
             }
-            Ok(Err(error)) => tracing::warn!(%error, "the lease could not be renewed"),
+            Ok(Err(error)) => tracing::warn!(error = brief(&error), "the lease could not be renewed"),
             Err(_) => tracing::warn!("the lease could not be renewed in time"),
         }
         if renewed.elapsed() >= RENEW_WITHIN {

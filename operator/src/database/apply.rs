@@ -183,13 +183,22 @@ impl Apply<'_> {
 /// The object as it is sent: with its hash, so that a later look can tell whether it is the same.
 fn document<K: Serialize>(kind: &str, desired: &K) -> Result<Value, String> {
     let mut document = serde_json::to_value(desired).map_err(|error| error.to_string())?;
-    let hash = short_hash(&document.to_string());
+    let hash = short_hash(&hashed(document.clone()).to_string());
     let metadata = document.get_mut("metadata").and_then(Value::as_object_mut).ok_or("no metadata")?;
     let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(serde_json::Map::new()));
     let annotations =
         annotations.as_object_mut().ok_or_else(|| format!("{kind}: annotations are no object"))?;
     annotations.insert(label::APPLIED.to_owned(), Value::String(hash));
     Ok(document)
+}
+
+/// What the hash is made of: all but the storage class of a claim. That cannot change, and is the cluster's to say where
+/// the spec does not; a claim that got its class must not look changed.
+fn hashed(mut document: Value) -> Value {
+    if let Some(spec) = document.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.remove("storageClassName");
+    }
+    document
 }
 
 fn is_current<K: Serialize>(desired: &Value, live: &K) -> bool {

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder};
 
+use super::problem::brief;
 use crate::api::{ConditionType, Transition};
 
 /// Events hold at most 1 kB of text.
@@ -13,7 +14,7 @@ const NOTE_BYTES_MAX: usize = 1000;
 pub async fn publish(recorder: &Recorder, database: &ObjectReference, transitions: &[Transition]) {
     for event in transitions.iter().filter_map(event) {
         if let Err(error) = recorder.publish(&event, database).await {
-            tracing::warn!(reason = event.reason, %error, "an event could not be published");
+            tracing::warn!(reason = event.reason, error = brief(&error), "an event could not be published");
         }
     }
 }

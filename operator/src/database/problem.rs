@@ -5,6 +5,14 @@ use kube::Error;
 const NAME_TAKEN: &str = "NameTaken";
 const PREDECESSOR_REMAINS: &str = "PredecessorRemains";
 
+/// An error of the API in a line: kube's own text repeats the whole answer.
+pub fn brief(error: &Error) -> String {
+    match error {
+        Error::Api(status) if !status.message.is_empty() => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
+    }
+}
+
 /// A problem; it becomes the reason and message of the condition `Degraded`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -44,7 +52,7 @@ impl Problem {
 
     /// The API server did not take an object.
     pub fn refused(kind: &str, name: &str, error: &Error) -> Self {
-        let Error::Api(status) = error else { return Self::not_applied(kind, name, &error.to_string()) };
+        let Error::Api(status) = error else { return Self::not_applied(kind, name, &brief(error)) };
         let text = format!("{kind} \"{name}\": {}", status.message);
         if kind == "PersistentVolumeClaim" && (status.code == 422 || status.code == 403) {
             let message = format!("{text}; see whether the storage class has allowVolumeExpansion: true");

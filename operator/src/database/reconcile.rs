@@ -22,7 +22,7 @@ use super::dereference::{Live, dereference};
 use super::events;
 use super::names::{Names, label};
 use super::pod::PodState;
-use super::problem::Problem;
+use super::problem::{Problem, brief};
 use super::refresh::refresh;
 use super::rollout::{Rollout, rollout};
 use super::server::{ServerStatus, Servers};
@@ -62,7 +62,7 @@ pub struct Context {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server did not do as asked.
-    #[error("{0}")]
+    #[error("{}", brief(.0))]
     Api(#[from] kube::Error),
     /// A part of the Database could not be applied; its status says which.
     #[error("{0}")]

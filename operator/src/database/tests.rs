@@ -445,6 +445,30 @@ async fn a_kept_volume_is_taken_over_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_class_given_by_the_cluster_is_no_change() {
+    let world = World::ready().await;
+    world.cluster.edit(VOLUME_CLAIM, |claim| claim["spec"]["storageClassName"] = json!("standard"));
+    world.reconcile().await.unwrap();
+    assert_eq!(world.cluster.written(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_service_monitor_where_that_kind_exists() {
+    const MONITOR: &str = "/apis/monitoring.coreos.com/v1/namespaces/shop/servicemonitors/orders";
+    let world = World::new();
+    let kinds = json!({"kind": "APIResourceList", "groupVersion": "monitoring.coreos.com/v1", "resources": [
+        {"name": "servicemonitors", "singularName": "", "kind": "ServiceMonitor", "namespaced": true, "verbs": ["get"]}
+    ]});
+    world.cluster.objects.lock().unwrap().insert("/apis/monitoring.coreos.com/v1".to_owned(), kinds);
+    world.reconcile().await.unwrap();
+    assert_eq!(world.cluster.get(MONITOR).unwrap()["spec"]["endpoints"][0]["port"], "http");
+    world.cluster.written();
+    world.cluster.delete(MONITOR);
+    world.reconcile().await.unwrap();
+    assert_eq!(world.cluster.written(), patches(&[MONITOR]));
+}
+
+#[tokio::test]
 async fn when_deleted_decides_who_owns_the_volume() {
     let world = World::ready().await;
     let owners = || world.cluster.get(VOLUME_CLAIM).unwrap()["metadata"]["ownerReferences"].clone();
