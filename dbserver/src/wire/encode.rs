@@ -35,15 +35,26 @@ pub(super) fn begin(out: &mut Vec<u8>, tag: u8) -> Mark {
 
 /// Ends a message: fills in its length.
 pub(super) fn end(out: &mut [u8], mark: &Mark) {
-    let length = i32::try_from(out.len() - mark.0).unwrap_or(i32::MAX);
+    fill(out, mark, 0);
+}
+
+fn fill(out: &mut [u8], mark: &Mark, uncounted: usize) {
+    let length = i32::try_from(out.len() - mark.0 - uncounted).unwrap_or(i32::MAX);
     if let Some(place) = out.get_mut(mark.0..mark.0 + 4) {
         place.copy_from_slice(&length.to_be_bytes());
     }
 }
 
-/// Takes a message that was begun back.
-pub(super) fn undo(out: &mut Vec<u8>, mark: &Mark) {
-    out.truncate(mark.0 - 1);
+/// Begins a value of a row: room for its length.
+pub(super) fn begin_value(out: &mut Vec<u8>) -> Mark {
+    let mark = Mark(out.len());
+    out.put_i32(0);
+    mark
+}
+
+/// Ends a value: fills in its length, which does not count itself.
+pub(super) fn end_value(out: &mut [u8], mark: &Mark) {
+    fill(out, mark, 4);
 }
 
 pub(super) fn parse_complete(out: &mut Vec<u8>) {
@@ -219,10 +230,10 @@ mod tests {
         let mut out = Vec::new();
         command_complete(&mut out, "SELECT 1");
         assert_eq!(&out[..], b"C\0\0\0\x0dSELECT 1\0");
-        let mark = begin(&mut out, b'D');
-        out.put_slice(b"half");
-        undo(&mut out, &mark);
-        assert_eq!(out.len(), 14);
+        let mark = begin_value(&mut out);
+        out.put_slice(b"xy");
+        end_value(&mut out, &mark);
+        assert_eq!(&out[14..], b"\0\0\0\x02xy");
     }
 
     #[test]

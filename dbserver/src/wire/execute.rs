@@ -164,7 +164,7 @@ impl Client {
         *self.connection.wait_event.lock() = ("Lock", "transactionid");
         let waited = tokio::select! {
             biased;
-            waited = lock => waited.map_err(failed),
+            waited = lock => waited.map_err(SqlError::from),
             stopped = stopped(&self.channel, &self.connection, query) => stopped,
             () = until(gives_up) => {
                 let message = "canceling statement due to lock timeout";
@@ -178,11 +178,11 @@ impl Client {
     /// Awaits the durability of a commit. Nothing cuts this short: the client must learn what became of it.
     async fn durable(&mut self, ticket: plimsoll_storage::CommitTicket) -> Flow<Result<()>> {
         if ticket.is_resolved() {
-            return Ok(ticket.await.map_err(failed));
+            return Ok(ticket.await.map_err(SqlError::from));
         }
         self.flush_due().await?;
         *self.connection.wait_event.lock() = ("IO", "WALSync");
-        let durable = ticket.await.map_err(failed);
+        let durable = ticket.await.map_err(SqlError::from);
         *self.connection.wait_event.lock() = ("", "");
         Ok(durable)
     }
@@ -327,11 +327,6 @@ async fn unsendable(connection: &Connection, query: &QueryContext) -> Stop {
             return Stop::closed(CloseReason::Terminated);
         }
     }
-}
-
-/// The engine's error, as clients see it.
-fn failed(error: plimsoll_storage::Error) -> SqlError {
-    SqlError::new(error.sqlstate(), error.to_string())
 }
 
 /// Resolves at a moment; never without one.

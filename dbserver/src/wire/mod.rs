@@ -22,7 +22,6 @@ mod decode;
 mod encode;
 mod execute;
 mod extended;
-mod output;
 mod rows;
 mod simple;
 mod startup;

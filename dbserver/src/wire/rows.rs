@@ -11,13 +11,13 @@ use bytes::BufMut;
 use plimsoll_sql::SqlError;
 use plimsoll_sql::error::Result;
 use plimsoll_sql::session::{EvalSettings, Session, Sink};
-use plimsoll_sql::types::{ColumnType, Datum};
+use plimsoll_sql::types::{ColumnType, Datum, binary, io};
 use plimsoll_sql::vector::Batch;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::channel::SEND_BYTES;
-use super::{encode, output};
+use super::encode;
 use crate::pool::{Connection, Limiter};
 
 /// How a portal's rows are to be encoded.
@@ -45,49 +45,64 @@ impl Shape {
 
     /// Appends one row.
     fn row(&self, out: &mut Vec<u8>, row: &[Datum]) -> Result<()> {
-        self.message(out, row.len(), |out, index, ty, format, settings| {
-            let Some(value) = row.get(index) else { return Ok(()) };
-            output::datum(out, value, ty, format, settings)
-        })
-    }
-
-    /// Appends row `number` of a batch.
-    fn batch_row(&self, out: &mut Vec<u8>, batch: &Batch, number: usize) -> Result<()> {
-        self.message(out, batch.columns.len(), |out, index, ty, format, settings| {
-            let Some(column) = batch.columns.get(index) else { return Ok(()) };
-            output::element(out, column, number, ty, format, settings)
-        })
-    }
-
-    /// One DataRow. A value that cannot be encoded takes the whole message back.
-    fn message(
-        &self,
-        out: &mut Vec<u8>,
-        count: usize,
-        mut value: impl FnMut(&mut Vec<u8>, usize, ColumnType, i16, &EvalSettings) -> Result<()>,
-    ) -> Result<()> {
-        let settings = match &self.settings {
-            Some(settings) if self.columns.len() == count => settings,
-            // A row of no columns is a row too.
-            _ if count == 0 => {
-                out.put_slice(b"D\0\0\0\x06\0\0");
-                return Ok(());
-            }
-            _ => {
-                let message = format!("a row of {count} values for {} columns", self.columns.len());
-                return Err(SqlError::internal(message));
-            }
-        };
+        let settings = self.settings(row.len())?;
         let mark = encode::begin(out, b'D');
-        out.put_u16(u16::try_from(count).unwrap_or(u16::MAX));
-        for (index, (ty, format)) in self.columns.iter().enumerate() {
-            if let Err(error) = value(out, index, *ty, *format, settings) {
-                encode::undo(out, &mark);
-                return Err(error);
+        out.put_u16(self.columns.len() as u16);
+        for (value, (column, format)) in row.iter().zip(&self.columns) {
+            if value.is_null() {
+                out.put_i32(-1);
+                continue;
             }
+            let length = encode::begin_value(out);
+            match (*format, settings) {
+                (0, Some(settings)) => io::output(value, column.ty, column.typmod, settings, out),
+                _ => binary::send(value, column.ty, column.typmod, out),
+            }
+            encode::end_value(out, &length);
         }
         encode::end(out, &mark);
         Ok(())
+    }
+
+    /// Appends the rows of a batch from `first` on, until `enough` says so; the number of the row after the last one.
+    fn rows(
+        &self,
+        out: &mut Vec<u8>,
+        batch: &Batch,
+        first: usize,
+        enough: impl Fn(usize) -> bool,
+    ) -> Result<usize> {
+        let settings = self.settings(batch.columns.len())?;
+        for number in first..batch.rows {
+            if enough(out.len()) {
+                return Ok(number);
+            }
+            let mark = encode::begin(out, b'D');
+            out.put_u16(self.columns.len() as u16);
+            for (values, (column, format)) in batch.columns.iter().zip(&self.columns) {
+                if values.is_null(number) {
+                    out.put_i32(-1);
+                    continue;
+                }
+                let length = encode::begin_value(out);
+                match (*format, settings) {
+                    (0, Some(settings)) => io::output_vector(values, number, column.typmod, settings, out),
+                    _ => binary::send_vector(values, number, column.typmod, out),
+                }
+                encode::end_value(out, &length);
+            }
+            encode::end(out, &mark);
+        }
+        Ok(batch.rows)
+    }
+
+    /// The settings to encode rows of so many values with.
+    fn settings(&self, values: usize) -> Result<Option<&EvalSettings>> {
+        if self.columns.len() == values {
+            return Ok(self.settings.as_deref());
+        }
+        let message = format!("a row of {values} values for {} columns", self.columns.len());
+        Err(SqlError::internal(message))
     }
 }
 
@@ -109,7 +124,7 @@ impl Sink for Inline<'_> {
 
     fn batch(&mut self, batch: &Batch) -> Result<()> {
         self.rows += batch.rows as u64;
-        (0..batch.rows).try_for_each(|number| self.shape.batch_row(self.out, batch, number))
+        self.shape.rows(self.out, batch, 0, |_| false).map(|_| ())
     }
 
     fn copy_out(&mut self, formats: &[i16]) -> Result<()> {
@@ -190,8 +205,9 @@ impl Sink for Streamed {
 
     fn batch(&mut self, batch: &Batch) -> Result<()> {
         self.rows += batch.rows as u64;
-        for number in 0..batch.rows {
-            self.shape.batch_row(&mut self.chunk, batch, number)?;
+        let mut next = 0;
+        while next < batch.rows {
+            next = self.shape.rows(&mut self.chunk, batch, next, |bytes| bytes >= SEND_BYTES)?;
             self.hand_over()?;
         }
         Ok(())
