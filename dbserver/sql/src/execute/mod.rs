@@ -33,3 +33,6 @@ pub use execution::Execution;
 pub use operators::{BoxOperator, Operator, open};
 pub use point::{PointStep, run_point};
 pub use row_numbers::RowNumbers;
+
+#[cfg(test)]
+mod tests;

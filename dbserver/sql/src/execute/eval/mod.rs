@@ -10,8 +10,6 @@ mod compare;
 mod logic;
 mod row;
 pub(crate) mod subquery;
-#[cfg(test)]
-mod tests;
 
 use super::columns;
 use super::context::ExecContext;
