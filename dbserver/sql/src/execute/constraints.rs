@@ -7,7 +7,7 @@ use super::eval::{eval_row, eval_vector};
 use crate::catalog::Index;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::plan::TableChecks;
-use crate::types::{ColumnType, Datum};
+use crate::types::{ColumnType, Datum, io};
 use crate::vector::{Batch, Values};
 
 /// Bytes of a value shown in "Failing row contains".
@@ -18,8 +18,7 @@ fn text(value: &Datum, ty: ColumnType, ctx: &ExecContext<'_>) -> String {
     if value.is_null() {
         return "null".to_owned();
     }
-    let _ = (ty, ctx);
-    format!("{value:?}")
+    io::to_text(value, ty.ty, ty.typmod, ctx.eval.settings)
 }
 
 /// `Failing row contains (1, null, …).`

@@ -1,13 +1,41 @@
 //! Conversions. Those of types that name catalog objects (`regclass` and its kin) need the catalog and are done here, all others by
 //! [`crate::types::cast`].
 
-use crate::error::{Result, SqlError};
+use crate::catalog::OWNER_OID;
+use crate::catalog::system::{describe, names};
+use crate::error::{Result, SqlError, sqlstate};
 use crate::execute::columns;
 use crate::execute::context::ExecContext;
 use crate::expr::Expr;
-use crate::types::{Datum, Type};
+use crate::session::EvalContext;
+use crate::types::{self, Array, ColumnType, Datum, Oid, Type};
 use crate::vector::Vector;
 use std::sync::Arc;
+
+/// Whether values of the type are OIDs that are written as names.
+fn is_name(ty: Type) -> bool {
+    matches!(
+        ty,
+        Type::REGCLASS
+            | Type::REGTYPE
+            | Type::REGNAMESPACE
+            | Type::REGROLE
+            | Type::REGPROC
+            | Type::REGPROCEDURE
+            | Type::REGOPER
+            | Type::REGOPERATOR
+            | Type::REGCOLLATION
+    )
+}
+
+/// The same, for arrays of such.
+fn has_names(ty: Type) -> bool {
+    is_name(ty) || ty.element().is_some_and(is_name)
+}
+
+fn is_text(ty: Type) -> bool {
+    matches!(ty, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN | Type::CSTRING)
+}
 
 /// Converts a value to the type and modifier of `to`. Null stays null.
 pub fn cast_datum(
@@ -20,11 +48,111 @@ pub fn cast_datum(
     if value.is_null() {
         return Ok(value);
     }
-    let _ = (explicit, ctx);
-    if from == to.ty && to.typmod == -1 {
-        return Ok(value);
+    let target = ColumnType { ty: to.ty, typmod: to.typmod };
+    convert(value, from, target, explicit, &ctx.eval)
+}
+
+fn convert(
+    value: Datum,
+    from: Type,
+    to: ColumnType,
+    explicit: bool,
+    eval: &EvalContext<'_>,
+) -> Result<Datum> {
+    if !has_names(from) && !has_names(to.ty) {
+        return types::cast::cast(value, from, to, explicit, eval.settings);
     }
-    Err(SqlError::unsupported(format!("a cast from {} to {}", from.sql_name(), to.ty.sql_name())))
+    match (&value, from.element(), to.ty.element()) {
+        (Datum::Text(text), ..) if is_name(to.ty) => by_name(text, to.ty, eval).map(Datum::Oid),
+        (Datum::Oid(oid), ..) if is_name(from) && is_text(to.ty) => {
+            let text = Datum::text(name_of(*oid, from, eval));
+            types::cast::cast(text, Type::TEXT, to, explicit, eval.settings)
+        }
+        (Datum::Array(array), Some(inner), Some(outer)) => {
+            let element = ColumnType { ty: outer, typmod: to.typmod };
+            let each = array.values.iter().cloned();
+            let values: Result<Vec<Datum>> = each
+                .map(|v| if v.is_null() { Ok(v) } else { convert(v, inner, element, explicit, eval) })
+                .collect();
+            Ok(Datum::Array(Arc::new(Array { element: outer, dims: array.dims.clone(), values: values? })))
+        }
+        (Datum::Array(array), Some(inner), None) if is_text(to.ty) => {
+            // The text of the array of their names.
+            let array = Datum::Array(Arc::clone(array));
+            let names = ColumnType::from(Type::TEXT_ARRAY);
+            let named = if is_name(inner) { convert(array, from, names, explicit, eval)? } else { array };
+            types::cast::cast(named, Type::TEXT_ARRAY, to, explicit, eval.settings)
+        }
+        _ => types::cast::cast(value, from, to, explicit, eval.settings),
+    }
+}
+
+/// The text of an OID of a reg* type: the object's name, qualified where it has to be; the number where there is no such object.
+pub fn name_of(oid: Oid, ty: Type, eval: &EvalContext<'_>) -> String {
+    let path = &eval.settings.search_path;
+    let name = match ty {
+        _ if oid == 0 => Some("-".to_owned()),
+        Type::REGCLASS => describe::relation_name(eval.catalog, path, oid),
+        Type::REGTYPE => Type(oid).info().map(|_| names::type_text(oid)),
+        Type::REGNAMESPACE => eval.catalog.schema_name(oid).map(describe::quote_identifier),
+        Type::REGROLE => (oid == OWNER_OID).then(|| describe::quote_identifier(eval.session.user())),
+        Type::REGPROC => {
+            all_functions().iter().find(|f| f.oid == oid).map(|f| describe::quote_identifier(f.name))
+        }
+        Type::REGPROCEDURE => all_functions().iter().find(|f| f.oid == oid).map(|f| {
+            let args: Vec<&str> = f.args.iter().map(|a| a.sql_name()).collect();
+            format!("{}({})", describe::quote_identifier(f.name), args.join(","))
+        }),
+        Type::REGCOLLATION => match oid {
+            100 => Some("\"default\"".to_owned()),
+            950 => Some("\"C\"".to_owned()),
+            _ => None,
+        },
+        _ => None,
+    };
+    name.unwrap_or_else(|| oid.to_string())
+}
+
+/// The OID that a name (or number) stands for.
+fn by_name(text: &str, ty: Type, eval: &EvalContext<'_>) -> Result<Oid> {
+    let text = text.trim();
+    if text == "-" {
+        return Ok(0);
+    }
+    if let Ok(oid) = text.parse::<Oid>() {
+        return Ok(oid);
+    }
+    let missing = |state, what: &str| SqlError::new(state, format!("{what} \"{text}\" does not exist"));
+    match ty {
+        Type::REGCLASS => names::relation_by_text(eval.catalog, &eval.settings.search_path, text)?
+            .ok_or_else(|| missing(sqlstate::UNDEFINED_TABLE, "relation")),
+        Type::REGTYPE => names::type_by_text(text)
+            .map(|ty| ty.0)
+            .ok_or_else(|| missing(sqlstate::UNDEFINED_OBJECT, "type")),
+        Type::REGNAMESPACE => names::schema_by_text(eval.catalog, text)?
+            .ok_or_else(|| missing(sqlstate::INVALID_SCHEMA_NAME, "schema")),
+        Type::REGROLE => (text.trim_matches('"') == eval.session.user())
+            .then_some(OWNER_OID)
+            .ok_or_else(|| missing(sqlstate::UNDEFINED_OBJECT, "role")),
+        Type::REGPROC | Type::REGPROCEDURE => {
+            let (_, name) = names::parse_qualified(text.split('(').next().unwrap_or(text))?;
+            let mut found = all_functions().iter().filter(|f| f.name == name);
+            match (found.next(), found.next()) {
+                (Some(one), None) => Ok(one.oid),
+                (Some(_), Some(_)) => Err(SqlError::new(
+                    sqlstate::AMBIGUOUS_FUNCTION,
+                    format!("more than one function named \"{name}\""),
+                )),
+                _ => Err(missing(sqlstate::UNDEFINED_FUNCTION, "function")),
+            }
+        }
+        Type::REGCOLLATION => match text.trim_matches('"') {
+            "default" | "pg_catalog.default" => Ok(100),
+            "C" | "pg_catalog.C" => Ok(950),
+            _ => Err(missing(sqlstate::UNDEFINED_OBJECT, "collation")),
+        },
+        other => Err(SqlError::unsupported(format!("a name as {}", other.sql_name()))),
+    }
 }
 
 /// Converts a vector.
@@ -38,10 +166,19 @@ pub fn cast_vector(
     if from == to.ty && to.typmod == -1 {
         return Ok(Arc::clone(input));
     }
+    let target = ColumnType { ty: to.ty, typmod: to.typmod };
+    if !has_names(from) && !has_names(to.ty) {
+        return types::cast::cast_vector(input, target, explicit, ctx.eval.settings).map(Arc::new);
+    }
     let mut out = columns::empty(to.ty);
     for row in 0..columns::len(input) {
         let value = cast_datum(columns::get(input, row), from, to, explicit, ctx)?;
         columns::push(&mut out, &value)?;
     }
     Ok(Arc::new(out))
+}
+
+/// Functions whose names can be looked up.
+fn all_functions() -> &'static [&'static crate::functions::Function] {
+    &[]
 }

@@ -103,7 +103,11 @@ fn rows_go_in_and_come_back_by_key_and_by_index() {
     assert_eq!(by_key(KeyBounds { reverse: true, ..above.clone() }), ["4 30 2", "3 30 1"]);
     let crossed = KeyBounds { upper: Some((int(1), true)), ..above };
     assert_eq!(by_key(crossed), Vec::<String>::new());
-    let list = Expr { kind: ExprKind::Array(vec![int(4), int(1), int(4), null()]), ty: Type::INT4_ARRAY, typmod: -1 };
+    let list = Expr {
+        kind: ExprKind::Array(vec![int(4), int(1), int(4), null()]),
+        ty: Type::INT4_ARRAY,
+        typmod: -1,
+    };
     assert_eq!(by_key(KeyBounds { any: Some(list), ..KeyBounds::default() }), ["1 10 1", "4 30 2"]);
     assert_eq!(by_key(bounds(vec![null()])), Vec::<String>::new());
     assert_eq!(db.by_index(bounds(vec![int(30)])), ["3 30 1", "4 30 2"]);
@@ -133,7 +137,10 @@ fn null_and_check_violations_show_the_row() {
     let mut db = Db::new(false, &[]);
     let error = db.fixture.run(db.insert(values(&[&[NULL, 2, 3]]), None)).unwrap_err();
     assert_eq!(error.sqlstate(), "23502");
-    assert_eq!(error.fields().message, "null value in column \"id\" of relation \"t\" violates not-null constraint");
+    assert_eq!(
+        error.fields().message,
+        "null value in column \"id\" of relation \"t\" violates not-null constraint"
+    );
     assert_eq!(error.fields().detail, "Failing row contains (null, 2, 3).");
     db.checks.checks.push(("t_w_check".to_owned(), call(&LESS, vec![col(2), int(9)])));
     let error = db.fixture.run(db.insert(values(&[&[1, 2, NULL], &[2, NULL, 9]]), None)).unwrap_err();
@@ -145,7 +152,8 @@ fn null_and_check_violations_show_the_row() {
 #[test]
 fn update_moves_keys_and_index_entries() {
     let db = Db::new(true, &[&[1, 10, 1], &[2, 20, 2]]);
-    let plan = db.update(vec![(0, call(&PLUS, vec![col(0), int(100)])), (1, call(&PLUS, vec![col(1), int(1)]))], None);
+    let plan = db
+        .update(vec![(0, call(&PLUS, vec![col(0), int(100)])), (1, call(&PLUS, vec![col(1), int(1)]))], None);
     let (rows, affected) = db.fixture.run(plan).unwrap();
     assert_eq!((show(&rows), affected), (vec!["101 11".to_owned(), "102 21".to_owned()], 2));
     assert_eq!(db.all(), ["101 11 1", "102 21 2"]);
@@ -184,7 +192,8 @@ fn delete_takes_index_entries_along() {
 fn on_conflict_does_nothing_or_updates() {
     let db = Db::new(true, &[&[1, 10, 1]]);
     let nothing = || Some(OnConflict { target: None, update: None });
-    let (_, affected) = db.fixture.run(db.insert(values(&[&[1, 5, 5], &[2, 10, 5], &[3, 30, 5]]), nothing())).unwrap();
+    let (_, affected) =
+        db.fixture.run(db.insert(values(&[&[1, 5, 5], &[2, 10, 5], &[3, 30, 5]]), nothing())).unwrap();
     assert_eq!(affected, 1);
     assert_eq!(db.all(), ["1 10 1", "3 30 5"]);
     // excluded.w is column 5 of old row and proposed row.
@@ -330,7 +339,12 @@ fn point(db: &Db, transaction: &Transaction, plan: &PointPlan) -> Result<(PointS
 fn point_plans_get_write_and_wait() {
     let db = Db::new(true, &[&[1, 10, 0]]);
     let (table, checks) = (|| Arc::clone(&db.table), || db.checks.clone());
-    let get = |key| PointPlan::Get { table: table(), key: vec![int(key)], filter: None, exprs: vec![col(2), col(0)] };
+    let get = |key| PointPlan::Get {
+        table: table(),
+        key: vec![int(key)],
+        filter: None,
+        exprs: vec![col(2), col(0)],
+    };
     let insert = |id, v| PointPlan::Insert {
         table: table(),
         values: vec![int(id), int(v), int(0)],

@@ -18,19 +18,25 @@ fn integer() -> BoxedStrategy<Expr> {
         prop_oneof![
             (inner.clone(), inner.clone()).prop_map(|(a, b)| call(&PLUS, vec![a, b])),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| call(&DIVIDE, vec![a, b])),
-            (condition, inner.clone(), proptest::option::of(inner.clone())).prop_map(|(when, then, otherwise)| {
-                Expr {
-                    kind: ExprKind::Case { whens: vec![(when, then)], otherwise: otherwise.map(Box::new) },
-                    ty: Type::INT4,
-                    typmod: -1,
+            (condition, inner.clone(), proptest::option::of(inner.clone())).prop_map(
+                |(when, then, otherwise)| {
+                    Expr {
+                        kind: ExprKind::Case {
+                            whens: vec![(when, then)],
+                            otherwise: otherwise.map(Box::new),
+                        },
+                        ty: Type::INT4,
+                        typmod: -1,
+                    }
                 }
-            }),
-            proptest::collection::vec(inner.clone(), 1..3)
-                .prop_map(|args| Expr { kind: ExprKind::Coalesce(args), ty: Type::INT4, typmod: -1 }),
-            (proptest::collection::vec(inner.clone(), 1..3), any::<bool>()).prop_map(|(args, greatest)| Expr {
-                kind: ExprKind::MinMax { args, less: &LESS, greatest },
+            ),
+            proptest::collection::vec(inner.clone(), 1..3).prop_map(|args| Expr {
+                kind: ExprKind::Coalesce(args),
                 ty: Type::INT4,
-                typmod: -1,
+                typmod: -1
+            }),
+            (proptest::collection::vec(inner.clone(), 1..3), any::<bool>()).prop_map(|(args, greatest)| {
+                Expr { kind: ExprKind::MinMax { args, less: &LESS, greatest }, ty: Type::INT4, typmod: -1 }
             }),
             (proptest::collection::vec(inner.clone(), 1..3), inner).prop_map(|(items, index)| {
                 let array = Expr { kind: ExprKind::Array(items), ty: Type::INT4_ARRAY, typmod: -1 };
@@ -57,8 +63,11 @@ fn condition(operand: impl Strategy<Value = Expr> + Clone + 'static) -> impl Str
             let (left, right) = (Box::new(a), Box::new(b));
             boolean(ExprKind::IsDistinct { left, right, equal: &EQUAL, negated })
         }),
-        (operand.clone(), list.clone())
-            .prop_map(|(a, list)| boolean(ExprKind::InList { arg: Box::new(a), list, equal: &EQUAL })),
+        (operand.clone(), list.clone()).prop_map(|(a, list)| boolean(ExprKind::InList {
+            arg: Box::new(a),
+            list,
+            equal: &EQUAL
+        })),
         (operand, list, any::<bool>()).prop_map(|(a, list, all)| {
             let array = Expr { kind: ExprKind::Array(list), ty: Type::INT4_ARRAY, typmod: -1 };
             let (left, array) = (Box::new(a), Box::new(array));
@@ -211,7 +220,8 @@ fn scalar_subquery_of_two_rows_is_21000() {
 #[test]
 fn arrays_nest_and_subscripts_outside_are_null() {
     let inner = |a, b| Expr { kind: ExprKind::Array(vec![int(a), int(b)]), ty: Type::INT4_ARRAY, typmod: -1 };
-    let matrix = Expr { kind: ExprKind::Array(vec![inner(1, 2), inner(3, 4)]), ty: Type::INT4_ARRAY, typmod: -1 };
+    let matrix =
+        Expr { kind: ExprKind::Array(vec![inner(1, 2), inner(3, 4)]), ty: Type::INT4_ARRAY, typmod: -1 };
     let at = |indexes: Vec<Expr>| Expr {
         kind: ExprKind::Subscript { array: Box::new(matrix.clone()), indexes },
         ty: Type::INT4,

@@ -197,13 +197,7 @@ impl Accumulator for Sums {
     fn resize(&mut self, groups: usize) {
         self.0.resize(groups, None);
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        _: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], _: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         for (i, group) in groups.iter().enumerate() {
             if let Datum::Int4(v) = super::columns::get(args[0], i) {
                 *self.0[*group as usize].get_or_insert(0) += i64::from(v);
@@ -241,13 +235,7 @@ impl Accumulator for Lists {
     fn resize(&mut self, groups: usize) {
         self.0.resize(groups, String::new());
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        _: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], _: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         for (i, group) in groups.iter().enumerate() {
             let text = show(&[vec![super::columns::get(args[0], i)]]).remove(0);
             self.0[*group as usize].push_str(&text);
@@ -383,7 +371,11 @@ pub fn table(unique: bool) -> (Arc<Table>, TableChecks) {
         schema: crate::catalog::PUBLIC_OID,
         name: "t".to_owned(),
         tree: TreeId(100),
-        columns: vec![column("id", Type::INT4, true), column("v", Type::INT4, false), column("w", Type::INT4, false)],
+        columns: vec![
+            column("id", Type::INT4, true),
+            column("v", Type::INT4, false),
+            column("w", Type::INT4, false),
+        ],
         primary_key: vec![0],
         primary_key_index: Some((16385, "t_pkey".to_owned())),
         indexes: vec![Arc::new(index)],

@@ -16,11 +16,8 @@ fn sorted(mut rows: Vec<String>) -> Vec<String> {
 #[test]
 fn limit_and_offset_cut_batches() {
     let fixture = Fixture::new();
-    let plan = Plan::Limit {
-        input: boxed(series(1, 5000)),
-        limit: Some(bigint(3)),
-        offset: Some(bigint(1500)),
-    };
+    let plan =
+        Plan::Limit { input: boxed(series(1, 5000)), limit: Some(bigint(3)), offset: Some(bigint(1500)) };
     assert_eq!(show(&fixture.rows(plan)), ["1501", "1502", "1503"]);
     let negative = Plan::Limit { input: boxed(series(1, 5)), limit: Some(bigint(-1)), offset: None };
     assert_eq!(fixture.run(negative).unwrap_err().sqlstate(), "2201W");
@@ -47,7 +44,8 @@ fn sort_of_many_rows_merges_runs_and_top_n_agrees() {
     let keys = || vec![SortKey { expr: col(0), descending: true, nulls_first: true }];
     let all = fixture.rows(sort(scrambled(), keys()));
     assert_eq!(all.len(), 30_000);
-    assert!(all.iter().zip(all.iter().skip(1)).all(|(a, b)| show(&[a.clone()])[0].parse::<i32>().unwrap() > show(&[b.clone()])[0].parse::<i32>().unwrap()));
+    assert!(all.iter().zip(all.iter().skip(1)).all(|(a, b)| show(&[a.clone()])[0].parse::<i32>().unwrap()
+        > show(&[b.clone()])[0].parse::<i32>().unwrap()));
     let top = Plan::Sort { input: boxed(scrambled()), keys: keys(), limit: Some(bigint(5)) };
     assert_eq!(fixture.rows(top), all[..5]);
 }
@@ -80,19 +78,35 @@ fn join(kind: JoinKind, hash: bool, residual: Option<Expr>) -> Vec<String> {
 #[test]
 fn joins_of_every_kind_agree_hashed_or_not() {
     use JoinKind::*;
-    let residuals = [None, Some(call(&LESS, vec![col(3), int(201)])), Some(call(&LESS, vec![col(3), int(0)]))];
+    let residuals =
+        [None, Some(call(&LESS, vec![col(3), int(201)])), Some(call(&LESS, vec![col(3), int(0)]))];
     for kind in [Inner, Left, Right, Full, Semi, Anti] {
         for residual in &residuals {
-            assert_eq!(join(kind, true, residual.clone()), join(kind, false, residual.clone()), "{kind:?} {residual:?}");
+            assert_eq!(
+                join(kind, true, residual.clone()),
+                join(kind, false, residual.clone()),
+                "{kind:?} {residual:?}"
+            );
         }
     }
-    assert_eq!(join(Inner, true, None), ["1 10 1 100", "2 20 2 200", "2 20 2 201", "2 21 2 200", "2 21 2 201"]);
+    assert_eq!(
+        join(Inner, true, None),
+        ["1 10 1 100", "2 20 2 200", "2 20 2 201", "2 21 2 200", "2 21 2 201"]
+    );
     assert_eq!(join(Anti, true, None), ["4 40", "null 30"]);
     assert_eq!(
         join(Full, true, residuals[2].clone()),
         [
-            "1 10 null null", "2 20 null null", "2 21 null null", "4 40 null null", "null 30 null null",
-            "null null 1 100", "null null 2 200", "null null 2 201", "null null 3 300", "null null null 400",
+            "1 10 null null",
+            "2 20 null null",
+            "2 21 null null",
+            "4 40 null null",
+            "null 30 null null",
+            "null null 1 100",
+            "null null 2 200",
+            "null null 2 201",
+            "null null 3 300",
+            "null null null 400",
         ]
     );
 }
@@ -120,7 +134,12 @@ fn apply_runs_its_right_side_per_row() {
         Arc::new(SubPlan { plan, args: vec![col(0)] })
     };
     let run = |kind, on| {
-        let plan = Plan::Apply { kind, left: boxed(values(&[&[0], &[2], &[NULL]])), right: right(outer.clone()), on };
+        let plan = Plan::Apply {
+            kind,
+            left: boxed(values(&[&[0], &[2], &[NULL]])),
+            right: right(outer.clone()),
+            on,
+        };
         show(&Fixture::new().rows(plan))
     };
     assert_eq!(run(JoinKind::Inner, None), ["2 1", "2 2"]);
@@ -164,10 +183,7 @@ fn aggregates_filter_order_and_take_each_value_once() {
     // 6 / v is not evaluated where v is 0.
     let divide = aggregate(&LIST, vec![call(&DIVIDE, vec![int(6), col(1)])]);
     assert_eq!(one(divide, |a| a.filter = Some(call(&LESS, vec![int(0), col(1)]))), ["2623"]);
-    assert_eq!(
-        one(aggregate(&SUM, vec![col(1)]), |a| a.distinct = true),
-        ["6"]
-    );
+    assert_eq!(one(aggregate(&SUM, vec![col(1)]), |a| a.distinct = true), ["6"]);
 }
 
 #[test]
