@@ -144,9 +144,7 @@ impl From<plimsoll_storage::Error> for SqlError {
             plimsoll_storage::Error::Deadlock { cycle } => {
                 let lines: Vec<String> = cycle
                     .iter()
-                    .map(|edge| {
-                        format!("Transaction {} waits for transaction {}.", edge.waiter, edge.holder)
-                    })
+                    .map(|edge| format!("Transaction {} waits for transaction {}.", edge.waiter, edge.holder))
                     .collect();
                 this.with_detail(lines.join("\n"))
             }

@@ -42,7 +42,7 @@ fn is_integer(ty: Type) -> bool {
 }
 
 /// The entry of `pg_cast`.
-fn listed(from: Type, to: Type) -> Option<CastContext> {
+pub(crate) fn listed(from: Type, to: Type) -> Option<CastContext> {
     use CastContext::{Assignment, Explicit, Implicit};
     const NUMBERS: [Type; 6] =
         [Type::INT2, Type::INT4, Type::INT8, Type::NUMERIC, Type::FLOAT4, Type::FLOAT8];

@@ -237,7 +237,8 @@ pub fn timestamp_sub(a: i64, b: i64) -> Result<Interval> {
     Ok(Interval { months: 0, days: (micros / DAY_US) as i32, micros: micros % DAY_US })
 }
 
-/// `age(a, b)` of local time stamps: years, months and days by the calendar.
+/// `age(a, b)` of local time stamps: years, months and days by the calendar. 22008 for infinities, for which PostgreSQL 15
+/// gives a number of no meaning.
 pub fn age(a: i64, b: i64) -> Result<Interval> {
     if is_infinite(a) || is_infinite(b) {
         return Err(timestamp_out_of_range());
@@ -253,9 +254,8 @@ pub fn age(a: i64, b: i64) -> Result<Interval> {
         days -= 1;
     }
     while days < 0 {
-        // PostgreSQL borrows the length of the earlier date's month, or of the later's when the result is negative.
-        let month = if negative { x.date } else { y.date };
-        days += days_in_month(month.year, month.month);
+        // Borrows the length of the earlier date's month.
+        days += days_in_month(y.date.year, y.date.month);
         months -= 1;
     }
     let sign = if negative { -1 } else { 1 };

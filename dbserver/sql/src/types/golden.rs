@@ -145,3 +145,66 @@ fn numerics_calculate_as_postgresql_does() {
         shown(result.map(Datum::Numeric), Type::NUMERIC.into())
     });
 }
+
+#[test]
+fn dates_and_intervals_calculate_as_in_postgresql() {
+    use super::datetime;
+    compare(include_str!("golden/datetime.tsv"), |line| {
+        let s = settings();
+        let int8 = |ty: Type, i: usize| match io::input(ty, -1, line[i], &s).unwrap() {
+            Datum::Int8(x) => x,
+            other => panic!("{other:?}"),
+        };
+        let ts = |i| int8(Type::TIMESTAMP, i);
+        let iv = |i: usize| super::interval::parse(line[i], -1).unwrap();
+        let float = || line[2].parse::<f64>().unwrap();
+        let interval = |r: Result<super::Interval>| shown(r.map(Datum::Interval), Type::INTERVAL.into());
+        match line[0] {
+            "ts+iv" => shown(datetime::timestamp_add(ts(1), &iv(2)).map(Datum::Int8), Type::TIMESTAMP.into()),
+            "tz+iv" => {
+                let sum = datetime::timestamptz_add(int8(Type::TIMESTAMPTZ, 1), &iv(2), s.time_zone);
+                shown(sum.map(Datum::Int8), Type::TIMESTAMPTZ.into())
+            }
+            "ts-ts" => interval(datetime::timestamp_sub(ts(1), ts(2))),
+            "age" => interval(datetime::age(ts(1), ts(2))),
+            "iv*" => interval(iv(1).checked_mul(float())),
+            "iv/" => interval(iv(1).checked_div(float())),
+            "iv+" => interval(iv(1).checked_add(&iv(2))),
+            "iv<" => (super::compare::interval_cmp(&iv(1), &iv(2)) as i32).to_string(),
+            "justify_hours" => interval(Ok(iv(1).justify_hours())),
+            "justify_days" => interval(Ok(iv(1).justify_days())),
+            other => panic!("{other}"),
+        }
+    });
+}
+
+#[test]
+fn conversions_are_those_of_pg_cast() {
+    use cast::CastContext;
+    let mut listed = std::collections::BTreeMap::new();
+    for line in include_str!("golden/pg_cast.tsv").lines() {
+        let [from, to, context] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let context = match context {
+            "i" => CastContext::Implicit,
+            "a" => CastContext::Assignment,
+            _ => CastContext::Explicit,
+        };
+        let named = |name: &str| Type(super::BUILTIN_TYPES.iter().find(|t| t.name == name).unwrap().oid);
+        listed.insert((named(from), named(to)), context);
+    }
+    for from in super::BUILTIN_TYPES.iter().map(|t| Type(t.oid)) {
+        for to in super::BUILTIN_TYPES.iter().map(|t| Type(t.oid)).filter(|to| *to != from) {
+            let of_arrays = from.element().is_some() && to.element().is_some();
+            let ours = cast::listed(from, to);
+            assert!(of_arrays || ours == listed.get(&(from, to)).copied(), "{from:?} to {to:?}: {ours:?}");
+        }
+    }
+    let way = |from, to| cast::pathway(from, to);
+    assert_eq!(way(Type::INT4, Type::TEXT), Some(CastContext::Assignment));
+    assert_eq!(way(Type::TEXT, Type::INT4), Some(CastContext::Explicit));
+    assert_eq!(way(Type::UNKNOWN, Type::DATE), Some(CastContext::Implicit));
+    assert_eq!(way(Type::INT4_ARRAY, Type::INT8_ARRAY), Some(CastContext::Implicit));
+    assert_eq!(way(Type::INT4_ARRAY, Type::ANYARRAY), Some(CastContext::Implicit));
+    assert_eq!(way(Type::DATE, Type::INT4), None);
+    assert_eq!(way(Type::INT4, Type::ANYARRAY), None);
+}

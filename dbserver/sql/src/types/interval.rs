@@ -482,7 +482,7 @@ impl Interval {
             cascade -= more * 86_400.0;
         }
         let micros = (f(self.micros as f64) + cascade * 1e6).round_ties_even();
-        if !fits(total_days) || micros.is_nan() || micros.abs() >= 9.223_372_036_854_775_8e18 {
+        if !fits(total_days) || micros.is_nan() || micros.abs() >= i64::MAX as f64 {
             return Err(out_of_range());
         }
         Ok(Self { months: whole_months as i32, days: total_days as i32, micros: micros as i64 })

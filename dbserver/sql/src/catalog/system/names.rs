@@ -38,7 +38,12 @@ pub fn parse_qualified(text: &str) -> Result<(Option<String>, String)> {
 }
 
 /// The OID of a relation, system relations included, by search path where no schema is given.
-pub fn find_relation(catalog: &Catalog, search_path: &[String], schema: Option<&str>, name: &str) -> Option<Oid> {
+pub fn find_relation(
+    catalog: &Catalog,
+    search_path: &[String],
+    schema: Option<&str>,
+    name: &str,
+) -> Option<Oid> {
     if let Some(schema) = schema {
         let system = lookup(schema, name).map(|r| r.oid);
         return system.or_else(|| catalog.find_relation(search_path, Some(schema), name).map(|r| r.oid));
@@ -91,13 +96,18 @@ pub fn type_by_text(text: &str) -> Option<Type> {
         "timestamp" => "timestamp",
         other => other,
     };
-    let find = |name: &str| BUILTIN_TYPES.iter().find(|t| t.name == name || t.sql_name == name).map(|t| Type(t.oid));
+    let find =
+        |name: &str| BUILTIN_TYPES.iter().find(|t| t.name == name || t.sql_name == name).map(|t| Type(t.oid));
     find(alias).or_else(|| if bare.starts_with('"') { find(unquoted) } else { None })
 }
 
 /// A type's name as `regtype` prints it.
 pub fn type_text(oid: Oid) -> String {
-    if oid == 0 || Type(oid).info().is_some() { describe::format_type(Type(oid), -1) } else { oid.to_string() }
+    if oid == 0 || Type(oid).info().is_some() {
+        describe::format_type(Type(oid), -1)
+    } else {
+        oid.to_string()
+    }
 }
 
 /// A schema's OID by text.
@@ -105,7 +115,6 @@ pub fn schema_by_text(catalog: &Catalog, text: &str) -> Result<Option<Oid>> {
     let (_, name) = parse_qualified(text)?;
     Ok(catalog.schema_oid(&name))
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -446,7 +446,7 @@ impl Fields {
         } else if year <= 0 {
             return Err(Failure::Field);
         }
-        if year > 5_874_898 || year < -4714 {
+        if !(-4714..=5_874_898).contains(&year) {
             return Err(Failure::Field);
         }
         if let Some(day) = self.day_of_year {

@@ -37,7 +37,7 @@ fn pair() -> impl Strategy<Value = (Type, Datum, Datum)> {
         two(Type::FLOAT8, float().boxed(), Datum::Float8),
         two(Type::FLOAT4, float().boxed(), |x| Datum::Float4(x as f32)),
         two(Type::NUMERIC, numeric().boxed(), Datum::Numeric),
-        two(Type::TEXT, "[ab\u{e9}\u{0}]{0,4}", |s| Datum::text(s)),
+        two(Type::TEXT, "[ab\u{e9}\u{0}]{0,4}", Datum::text),
         two(
             Type::BYTEA,
             prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(255), any::<u8>()], 0..5),
