@@ -3,6 +3,13 @@
 //! A line is a command of one session, named before the colon: `a: begin`, `b: put x=1`. A command that must wait says
 //! `blocked` and is asked again when its lock is offered, after the command that released it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails says so by panicking"
+)]
+
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt::Write as _;

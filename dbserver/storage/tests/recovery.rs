@@ -1,5 +1,12 @@
 //! What is there after the engine is opened again.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails says so by panicking"
+)]
+
 use std::path::Path;
 
 use plimsoll_storage::io::RealIo;

@@ -5,6 +5,7 @@
 
 mod btree;
 mod chain;
+mod heads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};

@@ -217,7 +217,7 @@ impl Transaction {
     /// Forgets a savepoint; what happened since stays.
     pub fn release(&self, savepoint: Savepoint) {
         // Nothing is kept for a savepoint: its versions stay apart until the transaction ends.
-        drop(savepoint);
+        let Savepoint { .. } = savepoint;
     }
 
     /// Commits: releases all locks and answers a ticket. The client may be told only after the ticket resolved.
@@ -277,7 +277,7 @@ impl Transaction {
     /// What writes to one tree, for one call.
     fn writer<'a>(&'a self, work: &'a mut Work, tree: TreeId) -> Result<Writer<'a>> {
         let timestamp = self.pin(work).timestamp;
-        let tree = self.shared.trees.get_or_create(tree).ok_or_else(|| Error::TooLarge {
+        let tree = self.shared.trees.get_or_create(tree).ok_or(Error::TooLarge {
             what: "tree number",
             bytes: tree.0,
             limit_bytes: 1 << 28,

@@ -18,6 +18,9 @@ const TOUCHED_MAX: usize = 65_536;
 /// Rows handled under one acquisition of a tree's latch.
 const LATCH_ROWS: usize = 64;
 
+/// What is done to a row of a tree whose latch is held.
+type EachRow<'a> = dyn FnMut(TreeId, &mut BTree, &[u8], &mut Change) + 'a;
+
 /// A point inside a transaction; see [`crate::Transaction::savepoint`].
 #[derive(Debug, Clone)]
 pub struct Savepoint {
@@ -152,13 +155,7 @@ impl Work {
     }
 
     /// Calls `each` for every row that may have pending versions of this transaction, under its tree's latch.
-    fn each_row(
-        &self,
-        shared: &Shared,
-        slot: Option<u32>,
-        from: usize,
-        each: &mut dyn FnMut(TreeId, &mut BTree, &[u8], &mut Change),
-    ) {
+    fn each_row(&self, shared: &Shared, slot: Option<u32>, from: usize, each: &mut EachRow<'_>) {
         let mut rest = self.touched.get(from..).unwrap_or_default();
         while let Some((id, _)) = rest.first() {
             let same = rest.iter().take(LATCH_ROWS).take_while(|(tree, _)| tree == id).count();
