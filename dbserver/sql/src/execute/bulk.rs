@@ -85,12 +85,11 @@ impl<'p> TableWriter<'p> {
         for row in 0..batch.rows {
             self.key.clear();
             self.value.clear();
-            let values = columns::row(batch, row);
             match first {
                 Some(first) => self.key.extend_from_slice(&row_number_key(first.saturating_add(row as u64))),
-                None => access.layout.encode_key(&values, &mut self.key),
+                None => access.layout.encode_key_from(&batch.columns, row, &mut self.key),
             }
-            access.layout.encode_value(&values, &mut self.value);
+            access.layout.encode_value_from(&batch.columns, row, &mut self.value);
             if !self.rows.push(&self.key, &self.value) {
                 return Err(too_large());
             }

@@ -14,6 +14,9 @@ use std::cmp::Ordering;
 /// Rows sorted, or merged, between two looks at the deadline.
 const RUN_ROWS: usize = 8192;
 
+/// Leading bits of a row's first key, and the row.
+type Item = (u64, u32);
+
 /// How one key orders.
 #[derive(Clone, Copy, Debug)]
 pub struct Direction {
@@ -146,7 +149,7 @@ pub fn sorted_rows(
     let (bits, exact) = leading(first, *direction, rows);
     let rest: Vec<(&Vector, Direction)> =
         keys.iter().copied().zip(directions.iter().copied()).skip(usize::from(exact)).collect();
-    let compare = |a: &(u64, u32), b: &(u64, u32)| -> Ordering {
+    let compare = |a: &Item, b: &Item| -> Ordering {
         let mut order = a.0.cmp(&b.0);
         if order.is_eq() {
             for (key, direction) in &rest {
@@ -158,7 +161,7 @@ pub fn sorted_rows(
         }
         order.then(a.1.cmp(&b.1))
     };
-    let mut items: Vec<(u64, u32)> = bits.into_iter().zip(0u32..).collect();
+    let mut items: Vec<Item> = bits.into_iter().zip(0u32..).collect();
     for run in items.chunks_mut(RUN_ROWS) {
         ctx.check()?;
         run.sort_unstable_by(&compare);
@@ -179,10 +182,10 @@ pub fn sorted_rows(
 
 /// Merges two sorted runs.
 fn merge(
-    left: &[(u64, u32)],
-    right: &[(u64, u32)],
-    compare: &dyn Fn(&(u64, u32), &(u64, u32)) -> Ordering,
-    out: &mut Vec<(u64, u32)>,
+    left: &[Item],
+    right: &[Item],
+    compare: &impl Fn(&Item, &Item) -> Ordering,
+    out: &mut Vec<Item>,
     ctx: &mut ExecContext<'_>,
 ) -> Result<()> {
     let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());

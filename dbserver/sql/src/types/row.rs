@@ -106,6 +106,43 @@ pub fn encode_row<'a>(types: &[Type], values: impl Iterator<Item = &'a Datum> + 
     }
 }
 
+/// [`encode_row`] of row `row` of vectors, without datums; a column of none is null.
+pub fn encode_row_from<'a>(
+    types: &[Type],
+    columns: impl Iterator<Item = Option<&'a Vector>> + Clone,
+    row: usize,
+    out: &mut Vec<u8>,
+) {
+    let is_null = |column: Option<&Vector>| column.is_none_or(|c| c.is_null(row));
+    let has_nulls = columns.clone().any(is_null);
+    put_varint((types.len() as u64) << 1 | u64::from(has_nulls), out);
+    if has_nulls {
+        let start = out.len();
+        out.resize(start.saturating_add(types.len().div_ceil(8)), 0);
+        for (i, column) in columns.clone().enumerate() {
+            if let Some(byte) = out.get_mut(start.saturating_add(i / 8)).filter(|_| is_null(column)) {
+                *byte |= 1 << (i % 8);
+            }
+        }
+    }
+    for (ty, column) in types.iter().zip(columns) {
+        let Some(column) = column.filter(|c| !c.is_null(row)) else { continue };
+        match &column.values {
+            Values::Bool(v) => out.push(u8::from(v.get(row).copied().unwrap_or_default())),
+            Values::Int2(v) => put_zigzag(i64::from(v.get(row).copied().unwrap_or_default()), out),
+            Values::Int4(v) => put_zigzag(i64::from(v.get(row).copied().unwrap_or_default()), out),
+            Values::Int8(v) if codec(*ty) != Codec::Fixed8 => {
+                put_zigzag(v.get(row).copied().unwrap_or_default(), out);
+            }
+            Values::Float8(v) => {
+                out.extend_from_slice(&v.get(row).copied().unwrap_or_default().to_le_bytes());
+            }
+            Values::Text(v) | Values::Bytea(v) => put_var(v.get(row), out),
+            _ => put_value(codec(*ty), &column.get(row), out),
+        }
+    }
+}
+
 fn put_value(codec: Codec, value: &Datum, out: &mut Vec<u8>) {
     match value {
         Datum::Null => {}

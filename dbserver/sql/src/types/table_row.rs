@@ -7,11 +7,12 @@
 //! named by their position in `Table::columns`.
 
 use super::key::{self, KeyPart, KeyReader};
-use super::row::{RowReader, encode_row};
+use super::row::{RowReader, encode_row, encode_row_from};
 use super::{Datum, Type};
 use crate::catalog::Table;
 use crate::error::Result;
 use crate::vector::Vector;
+use std::sync::Arc;
 
 /// Where a column is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +104,20 @@ impl RowLayout {
     pub fn encode_value(&self, row: &[Datum], out: &mut Vec<u8>) {
         let values = self.value_live.iter().map(|live| live.and_then(|l| row.get(l)).unwrap_or(&Datum::Null));
         encode_row(&self.value_types, values, out);
+    }
+    /// [`RowLayout::encode_key`] of row `row` of the live columns' vectors.
+    pub fn encode_key_from(&self, columns: &[Arc<Vector>], row: usize, out: &mut Vec<u8>) {
+        for (part, live) in self.key.iter().zip(&self.key_live) {
+            match columns.get(*live) {
+                Some(column) => key::encode_from(column, row, *part, out),
+                None => key::encode_part(&Datum::Null, *part, out),
+            }
+        }
+    }
+    /// [`RowLayout::encode_value`] of row `row` of the live columns' vectors.
+    pub fn encode_value_from(&self, columns: &[Arc<Vector>], row: usize, out: &mut Vec<u8>) {
+        let values = self.value_live.iter().map(|live| live.and_then(|l| columns.get(l)).map(AsRef::as_ref));
+        encode_row_from(&self.value_types, values, row, out);
     }
     /// A reader of the columns at `columns` (positions in the table), in that order, with repetitions.
     pub fn reader(&self, columns: &[usize]) -> TableReader {

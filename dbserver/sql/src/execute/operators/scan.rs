@@ -140,16 +140,15 @@ impl State {
         let mut rows = 0usize;
         let by_index = matches!(plan.access, plan::Access::Index(..));
         for (key, value) in self.buffer.iter() {
-            let row_key;
-            if by_index {
+            let row_key = if by_index {
                 // The entry's value is the row's key.
                 let Some(row) = self.snapshot.get(plan.table.tree, value)? else { continue };
                 self.reader.read_into(value, &row, &mut vectors)?;
-                row_key = value;
+                value
             } else {
                 self.reader.read_into(key, value, &mut vectors)?;
-                row_key = key;
-            }
+                key
+            };
             if plan.row_key
                 && let Some(Values::Bytea(keys)) = vectors.last_mut().map(|v| &mut v.values)
             {

@@ -37,7 +37,7 @@ enum Locked {
 }
 
 /// The key in a column of keys; none for null (the empty side of an outer join).
-pub fn row_key<'b>(batch: &'b Batch, column: usize, row: usize) -> Option<&'b [u8]> {
+pub fn row_key(batch: &Batch, column: usize, row: usize) -> Option<&[u8]> {
     let vector = batch.columns.get(column)?;
     match &vector.values {
         Values::Bytea(keys) if !columns::is_null(vector, row) => Some(var(keys, row)),

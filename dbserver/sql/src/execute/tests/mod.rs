@@ -4,6 +4,7 @@ mod dml;
 mod eval;
 mod limits;
 mod operators;
+mod speed;
 
 use super::{ExecContext, Execution, RowNumbers};
 use crate::catalog::{Catalog, Column, Index, IndexKey, Schema, Table};
@@ -184,6 +185,7 @@ macro_rules! int_function {
     };
 }
 int_function!(PLUS "int4pl" INT4 |a, b| Ok(Datum::Int4(a.wrapping_add(*b))));
+int_function!(TIMES "int4mul" INT4 |a, b| Ok(Datum::Int4(a.wrapping_mul(*b))));
 int_function!(DIVIDE "int4div" INT4 |a, b| a.checked_div(*b).map(Datum::Int4).ok_or_else(|| {
     SqlError::new(sqlstate::DIVISION_BY_ZERO, "division by zero")
 }));

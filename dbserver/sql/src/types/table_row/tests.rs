@@ -45,6 +45,13 @@ fn key_columns_come_from_the_key_where_they_can() {
     let mut by_values = Vec::new();
     layout.encode_key_values(&[Datum::Int8(7), Datum::Numeric("1.5".parse().unwrap())], &mut by_values);
     assert_eq!(key, by_values);
+    let types = [Type::TEXT, Type::NUMERIC, Type::INT8];
+    let columns: Vec<_> =
+        types.iter().zip(&row).map(|(ty, v)| std::sync::Arc::new(Vector::from_datums(*ty, [v]))).collect();
+    let (mut key_from, mut value_from) = (Vec::new(), Vec::new());
+    layout.encode_key_from(&columns, 0, &mut key_from);
+    layout.encode_value_from(&columns, 0, &mut value_from);
+    assert_eq!((&key_from, &value_from), (&key, &value));
     let got = layout.decode(&key, &value, &[3, 2, 0, 3, 0]).unwrap();
     assert_eq!(got, [&row[2], &row[1], &row[0], &row[2], &row[0]].map(Clone::clone));
     let reader = layout.reader(&[2, 3, 2]);
