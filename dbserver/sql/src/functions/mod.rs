@@ -3,6 +3,37 @@
 //! An operator is a function with an operator name, as in PostgreSQL (`int4pl` is `+`). Scalar functions have a row
 //! form and may have a vector form; where the vector form is missing the executor loops over the row form.
 
+mod aggregate;
+mod arithmetic;
+mod array;
+mod compare;
+mod datetime;
+mod digest;
+mod json;
+mod kernel;
+mod like;
+mod math;
+mod operator_table;
+mod operators;
+mod regex;
+mod registry;
+mod resolve;
+mod session;
+mod set;
+mod string;
+
+pub use like::{ilike, like};
+pub use operators::Operator;
+pub use registry::{
+    all, by_oid, equality, greater, less, named, operator_by_oid, operator_of, operators, operators_named,
+};
+pub use resolve::{
+    ARGUMENTS_MAX, Resolved, ResolvedOperator, cast_by_name, common_type, converts_implicitly, is_polymorphic,
+    resolve, resolve_operator,
+};
+pub use session::{VERSION, server_start};
+pub use string::{quote_ident, quote_literal};
+
 use crate::error::{Result, SqlError};
 use crate::session::EvalContext;
 use crate::types::{Datum, Oid, Type};
