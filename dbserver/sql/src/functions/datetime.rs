@@ -9,7 +9,7 @@ pub(super) use interval::{INTERVALS, interval_add, interval_divide};
 pub(super) use truncate::TRUNCATES;
 
 use super::Function;
-use super::kernel::{IntoDatum, functions, invalid_parameter, take};
+use super::kernel::{IntoDatum, functions, invalid_parameter};
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::EvalContext;
 use crate::types::datetime::{

@@ -91,7 +91,7 @@ impl Function {
 /// Declares a list of scalar functions with their bodies; see the module's text.
 macro_rules! functions {
     ($list:ident: $( $oid:literal $name:ident ( $($arg:ident : $ty:ident),* ) -> $res:ident $([$($flag:ident),*])? |$ctx:tt| $body:block )*) => {
-        pub(super) static $list: &[$crate::functions::Function] = &[ $( {
+        pub(in crate::functions) static $list: &[$crate::functions::Function] = &[ $( {
             fn row(args: &[$crate::types::Datum], $ctx: &$crate::session::EvalContext<'_>) -> $crate::error::Result<$crate::types::Datum> {
                 #[allow(unused_mut, unused_variables, reason = "functions without arguments")]
                 let mut values = args.iter();
@@ -147,7 +147,6 @@ pub(super) mod take {
     pub fn ANYELEMENT(value: Option<&Datum>) -> Result<&Datum> {
         value.map_or_else(|| wrong(None), Ok)
     }
-    pub use ANYELEMENT as ANYNONARRAY;
     pub use ANYELEMENT as ANYCOMPATIBLE;
 }
 

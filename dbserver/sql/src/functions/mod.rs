@@ -157,3 +157,6 @@ pub trait Accumulator: Send {
     /// Bytes held, for the memory account.
     fn memory(&self) -> u64;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Functions that ask the session, the server or the statement's context.
 
 use super::Function;
-use super::kernel::{array_of, functions, invalid_parameter, take};
+use super::kernel::{array_of, functions, invalid_parameter};
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::EvalContext;
 use crate::types::{Datum, Oid, Type};

@@ -1,7 +1,7 @@
 //! Functions of text and bytea. Lengths and positions of text are in characters.
 
 use super::Function;
-use super::kernel::{VALUE_BYTES_MAX, array_of, check_length, functions, invalid_parameter, take};
+use super::kernel::{array_of, check_length, functions, invalid_parameter};
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::EvalContext;
 use crate::types::{Array, Datum, Type, io};
@@ -211,7 +211,7 @@ pub(super) fn text_of(value: &Datum, ty: Type, ctx: &EvalContext<'_>) -> Result<
         Datum::Text(text) => Ok(Some(text.to_string())),
         value => {
             let mut out = Vec::new();
-            io::output(value, ty, -1, ctx.settings, &mut out)?;
+            io::output(value, ty, -1, ctx.settings, &mut out);
             String::from_utf8(out).map(Some).map_err(|_| SqlError::internal("a text form that is not UTF-8"))
         }
     }
@@ -606,9 +606,7 @@ fn join(array: &Array, delimiter: &str, null: Option<&str>, ctx: &EvalContext<'_
             out.push_str(delimiter);
         }
         first = false;
-        if out.len() > VALUE_BYTES_MAX {
-            check_length(out.len())?;
-        }
+        check_length(out.len() + piece.len())?;
         out.push_str(piece);
     }
     Ok(out)
