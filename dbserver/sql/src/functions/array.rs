@@ -100,7 +100,10 @@ fn add(array: Option<&Arc<Array>>, value: Datum, element: Type, at_end: bool) ->
         return Ok(Datum::Array(Arc::new(array_of(element, vec![value]))));
     };
     let [(length, low)] = array.dims.as_slice() else {
-        return Err(SqlError::new(sqlstate::ARRAY_SUBSCRIPT_ERROR, "argument must be empty or one-dimensional array"));
+        return Err(SqlError::new(
+            sqlstate::ARRAY_SUBSCRIPT_ERROR,
+            "argument must be empty or one-dimensional array",
+        ));
     };
     check_elements(array.values.len() + 1)?;
     let mut values = Vec::with_capacity(array.values.len() + 1);
@@ -138,7 +141,8 @@ fn array_cat(args: &[Datum], _: &[Type], _: &EvalContext<'_>) -> Result<Datum> {
         (Some(a), Some(b)) => (a, b),
     };
     let incompatible = |detail: String| {
-        SqlError::new(sqlstate::ARRAY_SUBSCRIPT_ERROR, "cannot concatenate incompatible arrays").with_detail(detail)
+        SqlError::new(sqlstate::ARRAY_SUBSCRIPT_ERROR, "cannot concatenate incompatible arrays")
+            .with_detail(detail)
     };
     let lengths = |dims: &[(i32, i32)]| dims.iter().map(|d| d.0).collect::<Vec<_>>();
     let (ra, rb) = (a.dims.len(), b.dims.len());
@@ -210,7 +214,9 @@ fn array_position(args: &[Datum], _: &[Type], _: &EvalContext<'_>) -> Result<Dat
     let from = match args.get(2) {
         None => i32::MIN,
         Some(Datum::Int4(from)) => *from,
-        Some(_) => return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "initial position must not be null")),
+        Some(_) => {
+            return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "initial position must not be null"));
+        }
     };
     let value = args.get(1).unwrap_or(&Datum::Null);
     Ok(positions(array, value).find(|i| *i >= from).map_or(Datum::Null, Datum::Int4))
@@ -247,9 +253,7 @@ fn array_replace(args: &[Datum], _: &[Type], _: &EvalContext<'_>) -> Result<Datu
 }
 
 fn array_fill(args: &[Datum], types: &[Type], _: &EvalContext<'_>) -> Result<Datum> {
-    let null = |what: &str| {
-        SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, format!("{what} cannot be null"))
-    };
+    let null = |what: &str| SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, format!("{what} cannot be null"));
     let numbers = |value: Option<&Datum>, what: &str| -> Result<Vec<i32>> {
         let array = array_arg(value).ok_or_else(|| null("dimension array or low bound array"))?;
         if array.dims.len() > 1 {

@@ -13,8 +13,8 @@ use super::kernel::{IntoDatum, functions, invalid_parameter};
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::EvalContext;
 use crate::types::datetime::{
-    self, DAY_US, HOUR_US, MINUTE_US, SECOND_US, check_date, check_timestamp, date_to_timestamp, local_to_utc,
-    timestamp_add, timestamp_sub, timestamptz_add, utc_to_local,
+    self, DAY_US, HOUR_US, MINUTE_US, SECOND_US, check_date, check_timestamp, date_to_timestamp,
+    local_to_utc, timestamp_add, timestamp_sub, timestamptz_add, utc_to_local,
 };
 use crate::types::{Datum, Interval, Type};
 use chrono_tz::Tz;
@@ -87,7 +87,8 @@ fn date_of(year: i32, month: i32, day: i32, what: &str) -> Result<i64> {
 fn time_of(hour: i32, minute: i32, second: f64) -> Result<i64> {
     let wrong = || field_overflow(format!("time field value out of range: {hour}:{minute:02}:{second:02}"));
     let micros = (second * 1e6).round_ties_even();
-    let in_range = (0..=24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60_000_000.0).contains(&micros);
+    let in_range =
+        (0..=24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60_000_000.0).contains(&micros);
     if second.is_nan() || !in_range || (hour == 24 && (minute > 0 || micros > 0.0)) {
         return Err(wrong());
     }
@@ -261,7 +262,9 @@ fn overlap(mut a: (Option<i64>, Option<i64>), mut b: (Option<i64>, Option<i64>))
 
 /// `OVERLAPS` over times, timestamps or timestamptzs (by OID), ends given or as intervals.
 fn overlaps<const TY: u32>(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Datum> {
-    let [a, a_end, b, b_end] = args else { return Err(SqlError::internal("overlaps without four arguments")) };
+    let [a, a_end, b, b_end] = args else {
+        return Err(SqlError::internal("overlaps without four arguments"));
+    };
     let point = |value: &Datum| match value {
         Datum::Int8(v) => Some(*v),
         _ => None,

@@ -1,7 +1,7 @@
 //! MD5 (RFC 1321), hexadecimal and Base64 (RFC 4648) text.
 
-use crate::error::{Result, SqlError};
 use super::kernel::invalid_parameter;
+use crate::error::{Result, SqlError};
 
 /// Bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -17,9 +17,8 @@ pub(crate) fn from_hex(text: &str) -> Result<Vec<u8>> {
         if high.is_none() && c.is_ascii_whitespace() {
             continue;
         }
-        let digit = c
-            .to_digit(16)
-            .ok_or_else(|| invalid_parameter(format!("invalid hexadecimal digit: \"{c}\"")))?;
+        let digit =
+            c.to_digit(16).ok_or_else(|| invalid_parameter(format!("invalid hexadecimal digit: \"{c}\"")))?;
         match high.take() {
             None => high = Some(digit),
             Some(high) => out.push((high * 16 + digit) as u8),

@@ -19,7 +19,13 @@ pub(crate) fn write(value: &Datum, ty: Type, ctx: &EvalContext<'_>, out: &mut St
     write_nested(value, ty, ctx, out, DEPTH_MAX)
 }
 
-fn write_nested(value: &Datum, ty: Type, ctx: &EvalContext<'_>, out: &mut String, depth: usize) -> Result<()> {
+fn write_nested(
+    value: &Datum,
+    ty: Type,
+    ctx: &EvalContext<'_>,
+    out: &mut String,
+    depth: usize,
+) -> Result<()> {
     let deeper = || {
         depth
             .checked_sub(1)
@@ -28,24 +34,35 @@ fn write_nested(value: &Datum, ty: Type, ctx: &EvalContext<'_>, out: &mut String
     match value {
         Datum::Null => out.push_str("null"),
         Datum::Bool(v) => out.push_str(if *v { "true" } else { "false" }),
-        Datum::Array(array) => write_array(array, array.dims.as_slice(), &mut array.values.iter(), ctx, out, deeper()?)?,
+        Datum::Array(array) => {
+            write_array(array, array.dims.as_slice(), &mut array.values.iter(), ctx, out, deeper()?)?
+        }
         Datum::Record(record) => write_record(record, ctx, out, deeper()?)?,
         Datum::Text(text) if ty == Type::JSON || ty == Type::JSONB => out.push_str(text),
         Datum::Text(text) => write_string(text, out),
-        Datum::Int2(_) | Datum::Int8(_) | Datum::Int4(_) if matches!(ty, Type::INT2 | Type::INT4 | Type::INT8) => {
+        Datum::Int2(_) | Datum::Int8(_) | Datum::Int4(_)
+            if matches!(ty, Type::INT2 | Type::INT4 | Type::INT8) =>
+        {
             out.push_str(&text_of(value, ty, ctx)?.unwrap_or_default());
         }
         Datum::Float4(_) | Datum::Float8(_) | Datum::Numeric(_) => {
             let text = text_of(value, ty, ctx)?.unwrap_or_default();
             // NaN and the infinities are no JSON numbers.
-            if text.ends_with(|c: char| c.is_ascii_digit()) { out.push_str(&text) } else { write_string(&text, out) }
+            if text.ends_with(|c: char| c.is_ascii_digit()) {
+                out.push_str(&text)
+            } else {
+                write_string(&text, out)
+            }
         }
         value => {
             let mut text = text_of(value, ty, ctx)?.unwrap_or_default();
             // ISO 8601 has a T between date and time, and minutes in the offset.
-            if matches!(ty, Type::TIMESTAMP | Type::TIMESTAMPTZ) && let Some(at) = text.find(' ') {
+            if matches!(ty, Type::TIMESTAMP | Type::TIMESTAMPTZ)
+                && let Some(at) = text.find(' ')
+            {
                 text.replace_range(at..=at, "T");
-                let offset = text.get(at..).unwrap_or_default().rfind(['+', '-']).map(|i| text.len() - at - i);
+                let offset =
+                    text.get(at..).unwrap_or_default().rfind(['+', '-']).map(|i| text.len() - at - i);
                 if ty == Type::TIMESTAMPTZ && offset == Some(3) {
                     text.push_str(":00");
                 }
@@ -226,11 +243,8 @@ fn as_text(part: &str) -> Result<Option<String>> {
 
 fn element(text: &str, index: i32) -> Option<&str> {
     let all = elements(text)?;
-    let index = if index < 0 {
-        all.len().checked_sub(index.unsigned_abs() as usize)?
-    } else {
-        index as usize
-    };
+    let index =
+        if index < 0 { all.len().checked_sub(index.unsigned_abs() as usize)? } else { index as usize };
     all.get(index).copied()
 }
 
@@ -294,9 +308,9 @@ fn has_key(text: &str, key: &str) -> Result<bool> {
 /// Whether `whole` contains `part` (manual, section 8.14.3).
 fn contains(whole: &Json, part: &Json, top: bool) -> bool {
     match (whole, part) {
-        (Json::Object(whole), Json::Object(part)) => part
-            .iter()
-            .all(|(key, value)| whole.iter().any(|(k, v)| k == key && contains(v, value, false))),
+        (Json::Object(whole), Json::Object(part)) => {
+            part.iter().all(|(key, value)| whole.iter().any(|(k, v)| k == key && contains(v, value, false)))
+        }
         (Json::Array(whole), Json::Array(part)) => {
             part.iter().all(|value| whole.iter().any(|v| contains(v, value, false)))
         }
@@ -422,9 +436,8 @@ impl Function {
 /// The alternating keys and values, or the values, in brackets.
 fn build(args: &[Datum], types: &[Type], object: bool, ctx: &EvalContext<'_>) -> Result<String> {
     if object && !args.len().is_multiple_of(2) {
-        return Err(invalid_parameter("argument list must have even number of elements").with_hint(
-            "The arguments of json_build_object() must consist of alternating keys and values.",
-        ));
+        return Err(invalid_parameter("argument list must have even number of elements")
+            .with_hint("The arguments of json_build_object() must consist of alternating keys and values."));
     }
     let mut out = String::from(if object { "{" } else { "[" });
     for (i, (value, ty)) in args.iter().zip(types).enumerate() {

@@ -26,7 +26,16 @@ impl Function {
         row: RowFn,
     ) -> Self {
         let kernel = Kernel::Scalar { row, vector: None };
-        Self { oid, name, args, variadic: None, result, strict: true, volatility: Volatility::Immutable, kernel }
+        Self {
+            oid,
+            name,
+            args,
+            variadic: None,
+            result,
+            strict: true,
+            volatility: Volatility::Immutable,
+            kernel,
+        }
     }
     /// A function over `"any"`, not strict, stable (text forms depend on settings).
     pub(crate) const fn typed(
@@ -37,7 +46,16 @@ impl Function {
         row: TypedRowFn,
     ) -> Self {
         let kernel = Kernel::Typed { row };
-        Self { oid, name, args, variadic: None, result, strict: false, volatility: Volatility::Stable, kernel }
+        Self {
+            oid,
+            name,
+            args,
+            variadic: None,
+            result,
+            strict: false,
+            volatility: Volatility::Stable,
+            kernel,
+        }
     }
     /// Any other kind, strict and immutable.
     pub(crate) const fn of(
@@ -47,7 +65,16 @@ impl Function {
         result: Type,
         kernel: Kernel,
     ) -> Self {
-        Self { oid, name, args, variadic: None, result, strict: true, volatility: Volatility::Immutable, kernel }
+        Self {
+            oid,
+            name,
+            args,
+            variadic: None,
+            result,
+            strict: true,
+            volatility: Volatility::Immutable,
+            kernel,
+        }
     }
     /// Gives it a vector form.
     pub(crate) const fn with_vector(mut self, form: VectorFn) -> Self {
@@ -139,7 +166,7 @@ pub(super) mod take {
     }
     borrows! {
         Numeric Numeric: NUMERIC;
-        Text str: TEXT NAME CHAR VARCHAR BPCHAR JSON JSONB;
+        Text str: TEXT PG_NODE_TREE NAME CHAR VARCHAR BPCHAR JSON JSONB;
         Bytea [u8]: BYTEA;
         Array Arc<Array>: ANYARRAY ANYCOMPATIBLEARRAY TEXT_ARRAY INT4_ARRAY;
         Record Arc<crate::types::Record>: RECORD;

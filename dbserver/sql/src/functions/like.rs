@@ -161,10 +161,10 @@ fn textnlike_vector(args: &[&Vector], _: usize, _: &EvalContext<'_>) -> Result<V
     like_vector(args, true)
 }
 
-fn pattern_of<T>(
-    args: &[Datum],
-    test: impl Fn(&str, &str) -> Result<T>,
-) -> Result<Datum> where T: IntoDatum {
+fn pattern_of<T>(args: &[Datum], test: impl Fn(&str, &str) -> Result<T>) -> Result<Datum>
+where
+    T: IntoDatum,
+{
     let [text, pattern] = args else { return Err(SqlError::internal("LIKE without two arguments")) };
     Ok(test(take::TEXT(Some(text))?, take::TEXT(Some(pattern))?)?.into_datum())
 }

@@ -81,13 +81,25 @@ fn sine_degrees(a: f64) -> f64 {
     let (sign, a) = if a < 0.0 { (-1.0, -a) } else { (1.0, a) };
     let (sign, a) = if a > 180.0 { (-sign, a - 180.0) } else { (sign, a) };
     let a = if a > 90.0 { 180.0 - a } else { a };
-    sign * if a == 30.0 { 0.5 } else if a == 90.0 { 1.0 } else { a.to_radians().sin() }
+    sign * if a == 30.0 {
+        0.5
+    } else if a == 90.0 {
+        1.0
+    } else {
+        a.to_radians().sin()
+    }
 }
 fn cosine_degrees(a: f64) -> f64 {
     let a = (a % 360.0).abs();
     let a = if a > 180.0 { 360.0 - a } else { a };
     let (sign, a) = if a > 90.0 { (-1.0, 180.0 - a) } else { (1.0, a) };
-    sign * if a == 60.0 { 0.5 } else if a == 90.0 { 0.0 } else { a.to_radians().cos() }
+    sign * if a == 60.0 {
+        0.5
+    } else if a == 90.0 {
+        0.0
+    } else {
+        a.to_radians().cos()
+    }
 }
 fn tangent_degrees(a: f64) -> f64 {
     match a % 180.0 {

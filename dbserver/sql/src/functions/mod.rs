@@ -21,6 +21,7 @@ mod resolve;
 mod session;
 mod set;
 mod string;
+mod system;
 
 pub use like::{ilike, like};
 pub use operators::Operator;
@@ -28,8 +29,8 @@ pub use registry::{
     all, by_oid, equality, greater, less, named, operator_by_oid, operator_of, operators, operators_named,
 };
 pub use resolve::{
-    ARGUMENTS_MAX, Resolved, ResolvedOperator, cast_by_name, common_type, converts_implicitly, is_polymorphic,
-    resolve, resolve_operator,
+    ARGUMENTS_MAX, Resolved, ResolvedOperator, cast_by_name, common_type, converts_implicitly,
+    is_polymorphic, resolve, resolve_operator,
 };
 pub use session::{VERSION, server_start};
 pub use string::{quote_ident, quote_literal};

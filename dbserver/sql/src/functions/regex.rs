@@ -419,7 +419,11 @@ fn groups(found: &regex::Captures<'_>) -> Array {
 }
 
 /// All matches from the `start`-th character (1-based) on.
-fn matches<'t>(regex: &'t Regex, text: &'t str, start: i32) -> Result<impl Iterator<Item = regex::Captures<'t>>> {
+fn matches<'t>(
+    regex: &'t Regex,
+    text: &'t str,
+    start: i32,
+) -> Result<impl Iterator<Item = regex::Captures<'t>>> {
     let from = start_offset(text, start)?;
     let mut at = from;
     Ok(std::iter::from_fn(move || {
@@ -473,7 +477,14 @@ fn expand(replacement: &str, found: &regex::Captures<'_>, out: &mut String) {
 }
 
 /// Replaces the `nth` match (0: all) from character `start` on.
-fn replace(text: &str, pattern: &str, replacement: &str, start: i32, nth: i32, flags: Flags) -> Result<String> {
+fn replace(
+    text: &str,
+    pattern: &str,
+    replacement: &str,
+    start: i32,
+    nth: i32,
+    flags: Flags,
+) -> Result<String> {
     let regex = compile(pattern, flags)?;
     let mut out = String::with_capacity(text.len());
     let mut copied = 0;

@@ -21,6 +21,7 @@ static LISTS: &[&[&[Function]]] = &[
     &[super::json::JSONS, super::json::JSON_OF_ANY],
     &[super::session::SESSION, super::session::SESSION_OF_ANY],
     super::set::SETS,
+    &[super::system::CATALOG, super::system::SETS],
     super::aggregate::SUMS,
     &[super::aggregate::EXTREMES, super::aggregate::COLLECT],
     super::aggregate::STATISTICS,

@@ -159,9 +159,7 @@ impl Generic {
                 _ => self.element.and_then(array_over).unwrap_or(Type::TEXT_ARRAY),
             },
             Type::ANYCOMPATIBLE => self.compatible.unwrap_or(Type::TEXT),
-            Type::ANYCOMPATIBLEARRAY => {
-                self.compatible.and_then(Type::array).unwrap_or(Type::TEXT_ARRAY)
-            }
+            Type::ANYCOMPATIBLEARRAY => self.compatible.and_then(Type::array).unwrap_or(Type::TEXT_ARRAY),
             Type::ANY => actual.unwrap_or(Type::ANY),
             other => other,
         }
@@ -209,7 +207,11 @@ fn choose(candidates: Vec<Candidate>, actual: &[Type]) -> Choice {
         return choice;
     }
     let known = |c: &Candidate, test: fn(Type, Type) -> bool| {
-        c.declared.iter().zip(actual).filter(|(to, from)| **from != Type::UNKNOWN && test(**to, **from)).count()
+        c.declared
+            .iter()
+            .zip(actual)
+            .filter(|(to, from)| **from != Type::UNKNOWN && test(**to, **from))
+            .count()
     };
     keep_best(&mut kept, |c| known(c, |to, from| to == from));
     if let Some(choice) = settle(&mut kept) {
@@ -266,9 +268,10 @@ fn narrow_by_category(kept: &mut Vec<Candidate>, unknowns: &[usize]) {
     }
     let fits = |c: &Candidate| {
         wanted.iter().all(|&(position, category, has_preferred)| {
-            c.declared.get(position).and_then(|ty| ty.info()).is_some_and(|t| {
-                t.category == category && (!has_preferred || t.preferred)
-            })
+            c.declared
+                .get(position)
+                .and_then(|ty| ty.info())
+                .is_some_and(|t| t.category == category && (!has_preferred || t.preferred))
         })
     };
     if kept.iter().any(fits) {
@@ -353,7 +356,9 @@ fn instantiate(chosen: &Candidate, actual: &[Type], result: Type) -> Result<(Vec
     let result = match result {
         Type::ANYARRAY => {
             let given = chosen.declared.iter().zip(actual).find(|(d, a)| {
-                **d == Type::ANYARRAY && **a != Type::UNKNOWN && a.info().is_some_and(|t| t.name.starts_with('_'))
+                **d == Type::ANYARRAY
+                    && **a != Type::UNKNOWN
+                    && a.info().is_some_and(|t| t.name.starts_with('_'))
             });
             match given {
                 Some((_, array)) => *array,

@@ -47,10 +47,7 @@ fn schemas(ctx: &EvalContext<'_>, implicit: bool) -> Vec<String> {
 
 fn setting(name: &str, ctx: &EvalContext<'_>) -> Result<String> {
     ctx.session.setting(name).ok_or_else(|| {
-        SqlError::new(
-            sqlstate::UNDEFINED_OBJECT,
-            format!("unrecognized configuration parameter \"{name}\""),
-        )
+        SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
     })
 }
 
@@ -95,7 +92,9 @@ functions! { SESSION:
 }
 
 fn set_config(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Datum> {
-    let [name, value, local] = args else { return Err(SqlError::internal("set_config without three arguments")) };
+    let [name, value, local] = args else {
+        return Err(SqlError::internal("set_config without three arguments"));
+    };
     let Datum::Text(name) = name else {
         return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, "SET requires parameter name"));
     };

@@ -36,7 +36,12 @@ fn zero_step() -> SqlError {
 }
 
 /// `start`, `start + step`, … up to `stop` in the step's direction.
-fn integers(args: &[Datum], ctx: &EvalContext<'_>, take: fn(Option<&Datum>) -> Result<i64>, datum: fn(i64) -> Datum) -> Rows {
+fn integers(
+    args: &[Datum],
+    ctx: &EvalContext<'_>,
+    take: fn(Option<&Datum>) -> Result<i64>,
+    datum: fn(i64) -> Datum,
+) -> Rows {
     let mut args = args.iter();
     let (start, stop) = (take(args.next())?, take(args.next())?);
     let step = args.next().map_or(Ok(1), |s| take(Some(s)))?;
@@ -155,7 +160,14 @@ fn string_to_table(args: &[Datum], ctx: &EvalContext<'_>) -> Rows {
     gather(ctx, string::string_to_parts(args).unwrap_or_default().into_iter().map(Ok))
 }
 
-const fn set(oid: Oid, name: &'static str, args: &'static [Type], result: Type, columns: Columns, rows: RowsFn) -> Function {
+const fn set(
+    oid: Oid,
+    name: &'static str,
+    args: &'static [Type],
+    result: Type,
+    columns: Columns,
+    rows: RowsFn,
+) -> Function {
     Function::of(oid, name, args, result, Kernel::Set { columns, rows })
 }
 
@@ -196,15 +208,59 @@ fn unnest_column(types: &[Type]) -> Vec<(&'static str, Type)> {
 static NAMED: &[Function] = &[
     set(2331, "unnest", &[Type::ANYARRAY], Type::ANYELEMENT, unnest_column, unnest),
     set(3955, "json_array_elements", &[Type::JSON], Type::JSON, |_| value(Type::JSON), json::element_rows),
-    set(3219, "jsonb_array_elements", &[Type::JSONB], Type::JSONB, |_| value(Type::JSONB), json::element_rows),
-    set(3969, "json_array_elements_text", &[Type::JSON], Type::TEXT, |_| value(Type::TEXT), json::element_text_rows),
-    set(3465, "jsonb_array_elements_text", &[Type::JSONB], Type::TEXT, |_| value(Type::TEXT), json::element_text_rows),
+    set(
+        3219,
+        "jsonb_array_elements",
+        &[Type::JSONB],
+        Type::JSONB,
+        |_| value(Type::JSONB),
+        json::element_rows,
+    ),
+    set(
+        3969,
+        "json_array_elements_text",
+        &[Type::JSON],
+        Type::TEXT,
+        |_| value(Type::TEXT),
+        json::element_text_rows,
+    ),
+    set(
+        3465,
+        "jsonb_array_elements_text",
+        &[Type::JSONB],
+        Type::TEXT,
+        |_| value(Type::TEXT),
+        json::element_text_rows,
+    ),
     set(3958, "json_each", &[Type::JSON], Type::RECORD, |_| key_value(Type::JSON), json::each_rows),
     set(3208, "jsonb_each", &[Type::JSONB], Type::RECORD, |_| key_value(Type::JSONB), json::each_rows),
     set(3959, "json_each_text", &[Type::JSON], Type::RECORD, |_| key_value(Type::TEXT), json::each_text_rows),
-    set(3932, "jsonb_each_text", &[Type::JSONB], Type::RECORD, |_| key_value(Type::TEXT), json::each_text_rows),
-    set(6160, "string_to_table", &[Type::TEXT, Type::TEXT], Type::TEXT, |_| vec![("string_to_table", Type::TEXT)], string_to_table).lax(),
-    set(6161, "string_to_table", &[Type::TEXT, Type::TEXT, Type::TEXT], Type::TEXT, |_| vec![("string_to_table", Type::TEXT)], string_to_table).lax(),
+    set(
+        3932,
+        "jsonb_each_text",
+        &[Type::JSONB],
+        Type::RECORD,
+        |_| key_value(Type::TEXT),
+        json::each_text_rows,
+    ),
+    set(
+        6160,
+        "string_to_table",
+        &[Type::TEXT, Type::TEXT],
+        Type::TEXT,
+        |_| vec![("string_to_table", Type::TEXT)],
+        string_to_table,
+    )
+    .lax(),
+    set(
+        6161,
+        "string_to_table",
+        &[Type::TEXT, Type::TEXT, Type::TEXT],
+        Type::TEXT,
+        |_| vec![("string_to_table", Type::TEXT)],
+        string_to_table,
+    )
+    .lax(),
 ];
 
 /// All of them.

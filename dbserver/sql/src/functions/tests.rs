@@ -74,7 +74,13 @@ fn settings() -> EvalSettings {
 fn with_context<T>(run: impl FnOnce(&EvalContext<'_>) -> T) -> T {
     let (query, catalog, settings) = (QueryContext::unlimited(), Arc::new(Catalog::default()), settings());
     let session = NoSession;
-    run(&EvalContext { query: &query, catalog: &catalog, settings: &settings, params: &[], session: &session })
+    run(&EvalContext {
+        query: &query,
+        catalog: &catalog,
+        settings: &settings,
+        params: &[],
+        session: &session,
+    })
 }
 
 type Typed = (Datum, Type);
@@ -123,7 +129,10 @@ fn call(name: &str, args: Vec<Typed>, ctx: &EvalContext<'_>) -> Result<Typed> {
         let mut out = String::new();
         for row in rows(&values, ctx)? {
             for value in &row {
-                out.push_str(&show((value.clone(), if row.len() == 1 { resolved.result } else { Type::TEXT }), ctx));
+                out.push_str(&show(
+                    (value.clone(), if row.len() == 1 { resolved.result } else { Type::TEXT }),
+                    ctx,
+                ));
                 out.push(';');
             }
         }
@@ -176,7 +185,9 @@ fn eval(expr: &Expr, ctx: &EvalContext<'_>) -> Result<Typed> {
         }
         Expr::UnaryOp { op, expr } => operator(&op.to_string(), None, eval(expr, ctx)?, ctx),
         Expr::Like { expr, pattern, .. } => operator("~~", Some(eval(expr, ctx)?), eval(pattern, ctx)?, ctx),
-        Expr::ILike { expr, pattern, .. } => operator("~~*", Some(eval(expr, ctx)?), eval(pattern, ctx)?, ctx),
+        Expr::ILike { expr, pattern, .. } => {
+            operator("~~*", Some(eval(expr, ctx)?), eval(pattern, ctx)?, ctx)
+        }
         Expr::Array(array) => {
             let items: Vec<Typed> = array.elem.iter().map(|e| eval(e, ctx)).collect::<Result<_>>()?;
             let element = super::common_type(items.iter().map(|i| i.1)).unwrap();
@@ -187,9 +198,11 @@ fn eval(expr: &Expr, ctx: &EvalContext<'_>) -> Result<Typed> {
         Expr::AtTimeZone { timestamp, time_zone } => {
             call("timezone", vec![eval(time_zone, ctx)?, eval(timestamp, ctx)?], ctx)
         }
-        Expr::Extract { field, expr, .. } => {
-            call("extract", vec![text(&field.to_string().to_lowercase().replace('\'', "")), eval(expr, ctx)?], ctx)
-        }
+        Expr::Extract { field, expr, .. } => call(
+            "extract",
+            vec![text(&field.to_string().to_lowercase().replace('\'', "")), eval(expr, ctx)?],
+            ctx,
+        ),
         Expr::Substring { expr, substring_from, substring_for, .. } => {
             let mut args = vec![eval(expr, ctx)?];
             for arg in [substring_from, substring_for].into_iter().flatten() {
@@ -265,7 +278,9 @@ fn accumulate(name: &str, args: Vec<Typed>, ctx: &EvalContext<'_>) -> Result<Typ
     many.resize(3);
     let doubled: Vec<Vector> = columns
         .iter()
-        .map(|c| Vector::from_datums(c.ty, (0..rows).flat_map(|i| [c.get(i), c.get(i)]).collect::<Vec<_>>().iter()))
+        .map(|c| {
+            Vector::from_datums(c.ty, (0..rows).flat_map(|i| [c.get(i), c.get(i)]).collect::<Vec<_>>().iter())
+        })
         .collect();
     let groups: Vec<u32> = (0..rows as u32 * 2).map(|i| if i % 2 == 0 { 1 } else { 2 }).collect();
     let skip: Vec<bool> = (0..rows * 2).map(|i| i % 2 == 1).collect();
@@ -352,7 +367,9 @@ fn samples(ty: Type) -> Vec<Datum> {
         Type::FLOAT4 => &["0", "-0", "1.5", "NaN", "Infinity", "-Infinity", "3e38", "1e-40"],
         Type::FLOAT8 => &["0", "-0", "1.5", "NaN", "Infinity", "-Infinity", "1e308", "5e-324"],
         Type::DATE => &["2000-01-01", "infinity", "-infinity", "5874897-12-31", "0001-01-01"],
-        Type::TIMESTAMP | Type::TIMESTAMPTZ => &["2000-01-01", "infinity", "-infinity", "1999-12-31 23:59:59.5"],
+        Type::TIMESTAMP | Type::TIMESTAMPTZ => {
+            &["2000-01-01", "infinity", "-infinity", "1999-12-31 23:59:59.5"]
+        }
         Type::TIME => &["00:00", "23:59:59.999999"],
         Type::UUID => &["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"],
         Type::BYTEA => &["", "\\x00", "\\x0001", "\\xff"],
@@ -399,7 +416,12 @@ fn vector_forms_agree_with_row_forms() {
                 assert_eq!(format!("{found:?}"), format!("{wanted:?}"), "{function:?} {:?}", pairs[*i]);
             }
             for i in (0..pairs.len()).filter(|i| rows[*i].is_err()) {
-                assert_eq!(run(&[i]).unwrap_err(), rows[i].clone().unwrap_err(), "{function:?} {:?}", pairs[i]);
+                assert_eq!(
+                    run(&[i]).unwrap_err(),
+                    rows[i].clone().unwrap_err(),
+                    "{function:?} {:?}",
+                    pairs[i]
+                );
             }
         }
         assert!(tested > 150, "{tested}");

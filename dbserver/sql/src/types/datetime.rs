@@ -12,6 +12,7 @@ mod zone;
 
 pub use format::{write_date, write_time, write_timestamp, write_timestamptz};
 pub use parse::{parse_date, parse_time, parse_timestamp, parse_timestamptz};
+pub(crate) use zone::abbreviation_offset;
 pub use zone::{abbreviation, find_zone, local_to_utc, offset_at, utc_to_local};
 
 use super::Interval;

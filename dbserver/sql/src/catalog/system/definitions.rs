@@ -2,7 +2,7 @@
 //! chapters 37 and 53). Those that describe what Plimsoll has none of (triggers, policies, publications …) are empty.
 //! `pg_stat_activity` ends with four columns of Plimsoll's own.
 
-use super::{cluster, constraints, information_schema, relations, types, views};
+use super::{cluster, constraints, information_schema, procedures, relations, types, views};
 use crate::plan::SystemRelation;
 use crate::session::EvalContext;
 use crate::types::{Datum, Type};
@@ -28,7 +28,7 @@ fn none(_: &EvalContext<'_>) -> crate::Result<Vec<Vec<Datum>>> {
 /// The relations of `pg_catalog`.
 #[rustfmt::skip]
 pub(super) static PG_CATALOG: &[SystemRelation] = relations! { "pg_catalog":
-    2600 pg_aggregate 'r' none [
+    2600 pg_aggregate 'r' procedures::pg_aggregate [
         aggfnoid REGPROC, aggkind CHAR, aggnumdirectargs INT2, aggtransfn REGPROC, aggfinalfn REGPROC,
         aggcombinefn REGPROC, aggserialfn REGPROC, aggdeserialfn REGPROC, aggmtransfn REGPROC,
         aggminvtransfn REGPROC, aggmfinalfn REGPROC, aggfinalextra BOOL, aggmfinalextra BOOL,
@@ -64,7 +64,7 @@ pub(super) static PG_CATALOG: &[SystemRelation] = relations! { "pg_catalog":
         rolcanlogin BOOL, rolreplication BOOL, rolbypassrls BOOL, rolconnlimit INT4, rolpassword TEXT,
         rolvaliduntil TIMESTAMPTZ
     ]
-    2605 pg_cast 'r' none [
+    2605 pg_cast 'r' procedures::pg_cast [
         oid OID, castsource OID, casttarget OID, castfunc OID, castcontext CHAR, castmethod CHAR
     ]
     1259 pg_class 'r' relations::pg_class [
@@ -159,7 +159,7 @@ pub(super) static PG_CATALOG: &[SystemRelation] = relations! { "pg_catalog":
         oid OID, opcmethod OID, opcname NAME, opcnamespace OID, opcowner OID, opcfamily OID, opcintype
         OID, opcdefault BOOL, opckeytype OID
     ]
-    2617 pg_operator 'r' none [
+    2617 pg_operator 'r' procedures::pg_operator [
         oid OID, oprname NAME, oprnamespace OID, oprowner OID, oprkind CHAR, oprcanmerge BOOL,
         oprcanhash BOOL, oprleft OID, oprright OID, oprresult OID, oprcom OID, oprnegate OID, oprcode
         REGPROC, oprrest REGPROC, oprjoin REGPROC
@@ -175,7 +175,7 @@ pub(super) static PG_CATALOG: &[SystemRelation] = relations! { "pg_catalog":
         oid OID, polname NAME, polrelid OID, polcmd CHAR, polpermissive BOOL, polroles OID_ARRAY,
         polqual PG_NODE_TREE, polwithcheck PG_NODE_TREE
     ]
-    1255 pg_proc 'r' none [
+    1255 pg_proc 'r' procedures::pg_proc [
         oid OID, proname NAME, pronamespace OID, proowner OID, prolang OID, procost FLOAT4, prorows
         FLOAT4, provariadic OID, prosupport REGPROC, prokind CHAR, prosecdef BOOL, proleakproof BOOL,
         proisstrict BOOL, proretset BOOL, provolatile CHAR, proparallel CHAR, pronargs INT2,

@@ -9,6 +9,7 @@ mod definitions;
 pub mod describe;
 mod information_schema;
 pub mod names;
+mod procedures;
 mod relations;
 mod types;
 mod views;

@@ -20,13 +20,7 @@ impl Accumulator for ArrayAgg {
     fn resize(&mut self, groups: usize) {
         self.states.resize_with(groups, Vec::new);
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        skip: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], skip: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         let arg = first(args)?;
         for (row, group) in live(groups, skip, &[]) {
             let value = arg.get(row);
@@ -110,13 +104,7 @@ impl Accumulator for StringAgg {
     fn resize(&mut self, groups: usize) {
         self.states.resize(groups, None);
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        skip: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], skip: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         let [value, delimiter] = args else {
             return Err(SqlError::internal("string_agg without two arguments"));
         };

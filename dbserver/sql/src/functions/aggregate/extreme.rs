@@ -22,13 +22,7 @@ impl<T: Copy + Send> Accumulator for Fixed<T> {
     fn resize(&mut self, groups: usize) {
         self.states.resize(groups, None);
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        skip: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], skip: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         let arg = first(args)?;
         let values = (self.values)(&arg.values).ok_or_else(wrong_form)?;
         for (row, group) in live(groups, skip, &arg.nulls) {
@@ -60,13 +54,7 @@ impl Accumulator for General {
     fn resize(&mut self, groups: usize) {
         self.states.resize(groups, Datum::Null);
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        skip: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], skip: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         let arg = first(args)?;
         for (row, group) in live(groups, skip, &arg.nulls) {
             let state = state(&mut self.states, group)?;

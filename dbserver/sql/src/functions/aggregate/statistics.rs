@@ -83,13 +83,7 @@ impl Accumulator for FloatSpread {
     fn resize(&mut self, groups: usize) {
         self.states.resize(groups, Moments::default());
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        skip: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], skip: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         let arg = first(args)?;
         for (row, group) in live(groups, skip, &arg.nulls) {
             state(&mut self.states, group)?.add(float(&arg.values, row)?, 0.0)?;
@@ -148,13 +142,7 @@ impl Accumulator for ExactSpread {
     fn resize(&mut self, groups: usize) {
         self.states.resize_with(groups, Default::default);
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        skip: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], skip: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         let arg = first(args)?;
         for (row, group) in live(groups, skip, &arg.nulls) {
             let value = match &arg.values {
@@ -195,13 +183,7 @@ impl Accumulator for Pairs {
     fn resize(&mut self, groups: usize) {
         self.states.resize(groups, Moments::default());
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        skip: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], skip: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         let [y, x] = args else { return Err(wrong_form()) };
         for (row, group) in live(groups, skip, &y.nulls) {
             if !x.is_null(row) {

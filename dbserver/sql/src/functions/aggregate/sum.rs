@@ -20,13 +20,7 @@ impl Accumulator for Count {
     fn resize(&mut self, groups: usize) {
         self.counts.resize(groups, 0);
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        skip: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], skip: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         let nulls = args.first().map_or(&[][..], |v| v.nulls.as_slice());
         if let ([count], true, true) = (self.counts.as_mut_slice(), skip.is_empty(), nulls.is_empty()) {
             *count = count.saturating_add_unsigned(groups.len() as u64);
@@ -178,13 +172,7 @@ impl<T: Total> Accumulator for Sum<T> {
     fn resize(&mut self, groups: usize) {
         self.totals.resize_with(groups, Default::default);
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        skip: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], skip: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         let arg = first(args)?;
         if let ([(total, count)], true, true) =
             (self.totals.as_mut_slice(), skip.is_empty(), arg.nulls.is_empty())
@@ -230,13 +218,7 @@ impl<T: Copy + Send> Accumulator for Fold<T> {
     fn resize(&mut self, groups: usize) {
         self.states.resize(groups, None);
     }
-    fn update(
-        &mut self,
-        groups: &[u32],
-        skip: &[bool],
-        args: &[&Vector],
-        _: &EvalContext<'_>,
-    ) -> Result<()> {
+    fn update(&mut self, groups: &[u32], skip: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         let arg = first(args)?;
         let values = (self.values)(&arg.values).ok_or_else(wrong_form)?;
         for (row, group) in live(groups, skip, &arg.nulls) {

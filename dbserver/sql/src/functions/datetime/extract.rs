@@ -39,12 +39,10 @@ impl Unit {
     /// The unit of a name; 22023 for unknown ones.
     pub(super) fn parse(name: &str, ty: &str) -> Result<Self> {
         Ok(match name.to_ascii_lowercase().as_str() {
-            "microsecond" | "microseconds" | "us" | "usec" | "usecs" | "usecond" | "useconds" | "microsecon" => {
-                Unit::Microsecond
-            }
-            "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" | "msecond" | "mseconds" | "millisecon" => {
-                Unit::Millisecond
-            }
+            "microsecond" | "microseconds" | "us" | "usec" | "usecs" | "usecond" | "useconds"
+            | "microsecon" => Unit::Microsecond,
+            "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" | "msecond" | "mseconds"
+            | "millisecon" => Unit::Millisecond,
             "second" | "seconds" | "s" | "sec" | "secs" => Unit::Second,
             "minute" | "minutes" | "m" | "min" | "mins" => Unit::Minute,
             "hour" | "hours" | "h" | "hr" | "hrs" => Unit::Hour,

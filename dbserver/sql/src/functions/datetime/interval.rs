@@ -3,8 +3,8 @@
 use super::field_overflow;
 use crate::error::{Result, SqlError};
 use crate::functions::kernel::{division_by_zero, functions};
-use crate::types::datetime::DAY_US;
 use crate::types::Interval;
+use crate::types::datetime::DAY_US;
 
 const DAYS_PER_MONTH: i32 = 30;
 
@@ -135,7 +135,15 @@ fn justify_interval(mut i: Interval) -> Result<Interval> {
     Ok(i)
 }
 
-fn make(years: i32, months: i32, weeks: i32, days: i32, hours: i32, minutes: i32, seconds: f64) -> Result<Interval> {
+fn make(
+    years: i32,
+    months: i32,
+    weeks: i32,
+    days: i32,
+    hours: i32,
+    minutes: i32,
+    seconds: f64,
+) -> Result<Interval> {
     let micros = (seconds * 1e6).round_ties_even();
     let fields = || {
         if micros.is_nan() || micros.abs() > 9.2e18 {

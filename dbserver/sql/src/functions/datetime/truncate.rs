@@ -4,10 +4,11 @@ use super::extract::{Unit, unsupported};
 use super::{Zone, field_overflow};
 use crate::error::{Result, SqlError, sqlstate};
 use crate::functions::kernel::functions;
-use crate::types::datetime::{
-    self, DAY_US, HOUR_US, MINUTE_US, SECOND_US, check_timestamp, civil_from_days, day_of_week, days_from_civil,
-};
 use crate::types::Interval;
+use crate::types::datetime::{
+    self, DAY_US, HOUR_US, MINUTE_US, SECOND_US, check_timestamp, civil_from_days, day_of_week,
+    days_from_civil,
+};
 
 /// The first year of a decade, century or millennium; centuries begin with a year 1.
 fn first_year(unit: Unit, year: i64) -> i64 {
@@ -80,9 +81,7 @@ fn interval(name: &str, i: Interval) -> Result<Interval> {
         Unit::Second => time(SECOND_US),
         Unit::Millisecond => time(1000),
         Unit::Microsecond => Ok(i),
-        Unit::Week => {
-            Err(unsupported(name, "interval").with_detail("Months usually have fractional weeks."))
-        }
+        Unit::Week => Err(unsupported(name, "interval").with_detail("Months usually have fractional weeks.")),
         _ => Err(unsupported(name, "interval")),
     }
 }
