@@ -9,7 +9,14 @@ use std::io::Write;
 pub fn write_f64(value: f64, extra_digits: i32, out: &mut Vec<u8>) {
     if !write_special(value, out) {
         if extra_digits > 0 {
-            layout(&format!("{value:e}"), 15, out);
+            let magnitude = value.abs();
+            let ulp = f64::from_bits(magnitude.to_bits().saturating_add(1)) - magnitude;
+            let shortest = format!("{value:e}");
+            let text = shortest_open(value, ulp, (1u64 << 52) as f64, 16, shortest, |digits| {
+                let text = format!("{value:.digits$e}");
+                (text.parse() == Ok(value)).then_some(text)
+            });
+            layout(&text, 15, out);
         } else {
             let digits = 15i32.saturating_add(extra_digits).clamp(1, 17);
             layout(&format!("{value:.*e}", digits.saturating_sub(1) as usize), digits, out);
@@ -21,7 +28,14 @@ pub fn write_f64(value: f64, extra_digits: i32, out: &mut Vec<u8>) {
 pub fn write_f32(value: f32, extra_digits: i32, out: &mut Vec<u8>) {
     if !write_special(f64::from(value), out) {
         if extra_digits > 0 {
-            layout(&format!("{value:e}"), 6, out);
+            let magnitude = value.abs();
+            let ulp = f64::from(f32::from_bits(magnitude.to_bits().saturating_add(1))) - f64::from(magnitude);
+            let shortest = format!("{value:e}");
+            let text = shortest_open(f64::from(value), ulp, (1u64 << 23) as f64, 7, shortest, |digits| {
+                let text = format!("{value:.digits$e}");
+                (text.parse() == Ok(value)).then_some(text)
+            });
+            layout(&text, 6, out);
         } else {
             let digits = 6i32.saturating_add(extra_digits).clamp(1, 9);
             layout(&format!("{value:.*e}", digits.saturating_sub(1) as usize), digits, out);
@@ -43,6 +57,56 @@ fn write_special(value: f64, out: &mut Vec<u8>) -> bool {
     };
     out.extend_from_slice(text.as_bytes());
     true
+}
+
+/// PostgreSQL's choice of digits: the fewest that lie strictly nearer to the value than to any other float (Rust also takes
+/// the halfway points, which read back right only where ties go to even), and of these the nearest, ties to even.
+///
+/// `shortest` are Rust's digits; only from `integers` on (where floats are integers) can a halfway point be that short, and
+/// only from `digits_min` digits on a value lie between two candidates. `format` gives the value with so many
+/// decimals, if that reads back.
+fn shortest_open(
+    value: f64,
+    ulp: f64,
+    integers: f64,
+    digits_min: usize,
+    shortest: String,
+    format: impl Fn(usize) -> Option<String>,
+) -> String {
+    let digits = shortest.bytes().take_while(|b| *b != b'e').filter(u8::is_ascii_digit).count();
+    // Beyond 2^28 times that, no halfway point has few enough digits.
+    let large = value.abs() >= integers && value.abs() < integers * (1u64 << 28) as f64;
+    if !large && digits < digits_min {
+        return shortest;
+    }
+    let is_halfway = |text: &str| large && halfway(text, value.abs(), ulp);
+    for decimals in digits.saturating_sub(1)..digits.saturating_add(3) {
+        match format(decimals) {
+            Some(text) if !is_halfway(&text) => return text,
+            _ if decimals.saturating_add(1) == digits && !is_halfway(&shortest) => return shortest,
+            _ => {}
+        }
+    }
+    shortest
+}
+
+/// Whether the decimal is exactly between the value and the next float.
+fn halfway(text: &str, magnitude: f64, ulp: f64) -> bool {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let decimals = digits.len() as i32 - 1 - exponent.parse::<i32>().unwrap_or(0);
+    let Ok(number) = digits.parse::<i128>() else { return false };
+    // In quarters, so that the smaller gap below a power of two is whole as well.
+    let quarters = match 10i128.checked_pow(decimals.unsigned_abs()) {
+        Some(power) if decimals <= 0 => number.checked_mul(power).and_then(|n| n.checked_mul(4)),
+        Some(power) => number.checked_mul(4).filter(|n| n % power == 0).map(|n| n / power),
+        None => None,
+    };
+    let Some(quarters) = quarters else { return false };
+    let distance = quarters - magnitude as i128 * 4;
+    let gap = (ulp * 4.0) as i128;
+    let is_power = magnitude.to_bits() & ((1 << 52) - 1) == 0;
+    distance * 2 == gap || distance * 2 == -gap || (is_power && distance * 4 == -gap)
 }
 
 /// From `d.ddde-n` to the layout of C's `%g` with `precision`.

@@ -280,7 +280,10 @@ impl Fields {
             (false, true, false) if self.text_month && (wide || order == DateOrder::Ymd) => {
                 self.set_year(digits)?;
             }
-            // `99-Jan-08` read as day-month-year would have put 99 into the day; PostgreSQL moves it.
+            // `1 Feb 2003` where years come first: what was taken for the year was the day.
+            (true, true, false) if self.text_month && wide && self.year.is_some_and(|y| y.1) => {
+                self.day = self.year.replace((value, false)).map(|y| y.0);
+            }
             (_, true, false) => self.day = Some(value),
             (false, true, true) => self.set_year(digits)?,
             (true, true, true) => return Err(Failure::Syntax),
