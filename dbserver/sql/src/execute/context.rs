@@ -3,12 +3,13 @@
 
 use super::Execution;
 use super::eval::subquery::Cached;
+use super::operators::Lookup;
 use super::row_numbers::RowNumbers;
 use crate::context::Reservation;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::EvalContext;
 use crate::types::{Datum, Oid};
-use crate::vector::{Batch, Vector};
+use crate::vector::Batch;
 use hashbrown::HashMap;
 use plimsoll_storage::{LockWait, Snapshot, Transaction};
 use std::sync::Arc;
@@ -52,7 +53,17 @@ pub struct ExecState {
     /// Results of subqueries, by the address of their [`crate::expr::SubPlan`].
     pub(crate) subqueries: HashMap<usize, Cached>,
     /// Columns of catalog relations read so far, by OID.
-    pub(crate) system: HashMap<Oid, Arc<Vec<Arc<Vector>>>>,
+    pub(crate) system: HashMap<Oid, Arc<SystemColumns>>,
+    /// Hash tables over them, by OID and column.
+    pub(crate) system_lookups: HashMap<(Oid, usize), Arc<Lookup>>,
+}
+
+/// A catalog relation as columns.
+pub(crate) struct SystemColumns {
+    /// All its rows.
+    pub batch: Batch,
+    /// Their memory.
+    pub _memory: Reservation,
 }
 
 /// A common table expression: the rows it gave so far, and where more come from.

@@ -169,7 +169,7 @@ impl<'v> Lookup<'v> {
 }
 
 /// Whether a function is the plain equality of a type whose values equal by their integer or bytes.
-fn is_plain_equality(function: &Function) -> bool {
+pub fn is_plain_equality(function: &Function) -> bool {
     function.name.ends_with("eq")
         && function.args.len() == 2
         && function.args.iter().all(|t| {

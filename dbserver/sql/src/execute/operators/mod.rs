@@ -29,6 +29,8 @@ mod target;
 mod update;
 mod values;
 
+pub(crate) use system_scan::Lookup;
+
 /// Gives batches of rows until there are no more.
 pub trait Operator: Send {
     /// The next rows, at least one; none at the end. Not to be called again after the end or an error.

@@ -249,6 +249,30 @@ fn sets_run_side_by_side() {
     assert_eq!(show(&Fixture::new().rows(plan)), ["3 1 1", "3 2 2", "3 3 null", "0 null 1", "0 null 2"]);
 }
 
+static NUMBERS: crate::plan::SystemRelation = crate::plan::SystemRelation {
+    oid: 1,
+    schema: "pg_catalog",
+    name: "numbers",
+    kind: 'r',
+    columns: &[("n", Type::INT4), ("third", Type::INT4)],
+    rows: |_| Ok((0..3000).map(|i| vec![Datum::Int4(i), Datum::Int4(i / 3)]).collect()),
+};
+
+#[test]
+fn catalog_relations_are_filtered_and_looked_up() {
+    let run = |filter| {
+        show(&Fixture::new().rows(Plan::SystemScan { relation: &NUMBERS, columns: vec![1, 0], filter }))
+    };
+    assert_eq!(run(None).len(), 3000);
+    assert_eq!(run(Some(call(&LESS, vec![col(1), int(2)]))), ["0 0", "0 1"]);
+    assert_eq!(run(Some(call(&EQUAL, vec![int(7), col(0)]))), ["7 21", "7 22", "7 23"]);
+    let both =
+        boolean(ExprKind::And(vec![call(&EQUAL, vec![col(0), int(7)]), call(&LESS, vec![col(1), int(22)])]));
+    assert_eq!(run(Some(both)), ["7 21"]);
+    assert_eq!(run(Some(call(&EQUAL, vec![col(0), null()]))), Vec::<String>::new());
+    assert_eq!(run(Some(call(&EQUAL, vec![col(0), int(-1)]))), Vec::<String>::new());
+}
+
 #[test]
 fn functions_in_from_count_their_rows() {
     let plan = Plan::FunctionScan {
