@@ -9,12 +9,14 @@
 //! This crate knows no sockets and no files: `session::Session` is what a connection talks to, and
 //! `plimsoll_storage::Transaction` is what a statement reads and writes through.
 
+pub mod bind;
 pub mod catalog;
 pub mod context;
 pub mod error;
 pub mod execute;
 pub mod expr;
 pub mod functions;
+pub mod optimize;
 pub mod parse;
 pub mod plan;
 pub mod session;

@@ -2,6 +2,7 @@
 //! expressions of an operator read its input by those numbers (a join's input is left columns, then right columns).
 
 pub mod point;
+pub mod visit;
 
 use crate::catalog::{Index, Table};
 use crate::expr::{Expr, SubPlan};
