@@ -99,14 +99,21 @@ fn ungrouped(column: usize, scope: &Scope, in_subquery: bool) -> SqlError {
         if in_subquery {
             format!("subquery uses ungrouped column \"{name}\" from outer query")
         } else {
-            format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function")
+            format!(
+                "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+            )
         },
     )
 }
 
 impl Binder<'_> {
     /// Puts the aggregation over `plan` and rewrites `exprs` to read it.
-    pub(super) fn group(&mut self, plan: Plan, mut grouping: Grouping, exprs: &mut [&mut Expr]) -> Result<Plan> {
+    pub(super) fn group(
+        &mut self,
+        plan: Plan,
+        mut grouping: Grouping,
+        exprs: &mut [&mut Expr],
+    ) -> Result<Plan> {
         let frame = self.frame_mut()?;
         let aggregates = std::mem::take(&mut frame.collect.aggregates);
         let scope = std::mem::take(&mut frame.scope);
@@ -121,7 +128,8 @@ impl Binder<'_> {
             }
         }
         let keys = grouping.keys.len();
-        let place = |c: usize| if (AGGREGATE_BASE..SET_BASE).contains(&c) { keys + (c - AGGREGATE_BASE) } else { c };
+        let place =
+            |c: usize| if (AGGREGATE_BASE..SET_BASE).contains(&c) { keys + (c - AGGREGATE_BASE) } else { c };
         for expr in exprs.iter_mut() {
             visit::map_columns(expr, &mut |c| place(c));
         }

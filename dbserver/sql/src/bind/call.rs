@@ -10,7 +10,8 @@ use crate::functions;
 use crate::plan::{Aggregate, SortKey, visit};
 use crate::types::{ColumnType, Type};
 use sqlparser::ast::{
-    self, CeilFloorKind, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, TrimWhereField,
+    self, CeilFloorKind, DuplicateTreatment, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, TrimWhereField,
 };
 
 /// The arguments of a call as written.
@@ -30,14 +31,20 @@ fn written(function: &ast::Function) -> Result<Written<'_>> {
     for arg in &list.args {
         match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => out.args.push(e),
-            FunctionArg::Unnamed(FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_)) => out.star = true,
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } if name.value.eq_ignore_ascii_case("variadic") => {
+            FunctionArg::Unnamed(FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_)) => {
+                out.star = true
+            }
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. }
+                if name.value.eq_ignore_ascii_case("variadic") =>
+            {
                 out.spread = true;
                 out.args.push(e);
             }
-            FunctionArg::ExprNamed { name: ast::Expr::Identifier(name), arg: FunctionArgExpr::Expr(e), .. }
-                if name.value.eq_ignore_ascii_case("variadic") =>
-            {
+            FunctionArg::ExprNamed {
+                name: ast::Expr::Identifier(name),
+                arg: FunctionArgExpr::Expr(e),
+                ..
+            } if name.value.eq_ignore_ascii_case("variadic") => {
                 out.spread = true;
                 out.args.push(e);
             }
@@ -64,7 +71,9 @@ pub(super) fn function_name(name: &ast::ObjectName) -> Result<String> {
     let last = parts.pop().unwrap_or_default();
     match parts.as_slice() {
         [] => Ok(last),
-        [schema] if schema == "pg_catalog" || schema == "information_schema" || schema == "public" => Ok(last),
+        [schema] if schema == "pg_catalog" || schema == "information_schema" || schema == "public" => {
+            Ok(last)
+        }
         _ => Err(SqlError::new(
             sqlstate::UNDEFINED_FUNCTION,
             format!("function {}.{last}() does not exist", parts.join(".")),
@@ -136,7 +145,11 @@ impl Binder<'_> {
                 let equal = self.operator("=", left.clone(), right)?;
                 let (ty, typmod) = (left.ty, left.typmod);
                 let null = Expr::constant(crate::types::Datum::Null, ty);
-                Expr { kind: ExprKind::Case { whens: vec![(equal, null)], otherwise: Some(Box::new(left)) }, ty, typmod }
+                Expr {
+                    kind: ExprKind::Case { whens: vec![(equal, null)], otherwise: Some(Box::new(left)) },
+                    ty,
+                    typmod,
+                }
             }
             "row" => {
                 let args = args(self)?;
@@ -156,7 +169,13 @@ impl Binder<'_> {
             if named.is_empty() {
                 functions::resolve(name, &[], false)?;
             }
-            let what = if filter.is_some() { "FILTER" } else if written.distinct { "DISTINCT" } else { "ORDER BY" };
+            let what = if filter.is_some() {
+                "FILTER"
+            } else if written.distinct {
+                "DISTINCT"
+            } else {
+                "ORDER BY"
+            };
             return Err(SqlError::new(
                 sqlstate::WRONG_OBJECT_TYPE,
                 if written.star {
@@ -184,10 +203,19 @@ impl Binder<'_> {
         if resolved.function.is_set() {
             return self.set_call(name, resolved.function, args);
         }
-        Ok(Expr { kind: ExprKind::Call { function: resolved.function, args }, ty: resolved.result, typmod: -1 })
+        Ok(Expr {
+            kind: ExprKind::Call { function: resolved.function, args },
+            ty: resolved.result,
+            typmod: -1,
+        })
     }
     /// A set-returning function in a select list is computed below it; here stands its column.
-    fn set_call(&mut self, name: &str, function: &'static functions::Function, args: Vec<Expr>) -> Result<Expr> {
+    fn set_call(
+        &mut self,
+        name: &str,
+        function: &'static functions::Function,
+        args: Vec<Expr>,
+    ) -> Result<Expr> {
         let what = self.no_aggregates;
         let frame = self.frame_mut()?;
         if !frame.collect.sets_allowed {
@@ -197,7 +225,8 @@ impl Binder<'_> {
                 format!("set-returning functions are not allowed in {place}"),
             ));
         }
-        if args.iter().any(|a| visit::any(a, &mut |e| matches!(e.kind, ExprKind::Column(c) if c >= SET_BASE))) {
+        if args.iter().any(|a| visit::any(a, &mut |e| matches!(e.kind, ExprKind::Column(c) if c >= SET_BASE)))
+        {
             return Err(SqlError::unsupported(format!("a set-returning argument of {name}")));
         }
         let ty = visit::set_type(function, &args);
@@ -228,7 +257,12 @@ impl Binder<'_> {
         });
         Ok(Expr::column(AGGREGATE_BASE + at, ty.ty, ty.typmod))
     }
-    fn aggregate_parts(&mut self, name: &str, written: &Written<'_>, filter: Option<&ast::Expr>) -> Result<Aggregate> {
+    fn aggregate_parts(
+        &mut self,
+        name: &str,
+        written: &Written<'_>,
+        filter: Option<&ast::Expr>,
+    ) -> Result<Aggregate> {
         if written.star && name != "count" {
             return Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, format!("function {name}() does not exist"))
                 .with_hint("No function matches the given name and argument types. You might need to add explicit type casts."));

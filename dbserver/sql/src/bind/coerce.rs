@@ -25,7 +25,9 @@ pub(crate) fn is_relabel(from: Type, to: Type) -> bool {
                 | Type::REGCOLLATION
         )
     };
-    (text(from) && text(to)) || (matches!(from, Type::BPCHAR | Type::NAME) && text(to)) || (oid(from) && oid(to))
+    (text(from) && text(to))
+        || (matches!(from, Type::BPCHAR | Type::NAME) && text(to))
+        || (oid(from) && oid(to))
 }
 
 /// Whether a date literal's meaning depends on when it is read.
@@ -38,14 +40,22 @@ impl Binder<'_> {
     /// Gives an untyped literal or parameter its type.
     fn type_unknown(&mut self, expr: Expr, target: ColumnType, explicit: bool) -> Result<Expr> {
         match expr.kind {
-            ExprKind::Const(Datum::Null) => Ok(Expr { kind: ExprKind::Const(Datum::Null), ty: target.ty, typmod: target.typmod }),
+            ExprKind::Const(Datum::Null) => {
+                Ok(Expr { kind: ExprKind::Const(Datum::Null), ty: target.ty, typmod: target.typmod })
+            }
             ExprKind::Const(Datum::Text(text)) => {
-                let moment = matches!(target.ty, Type::DATE | Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ) && names_a_moment(&text);
+                let moment =
+                    matches!(target.ty, Type::DATE | Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ)
+                        && names_a_moment(&text);
                 if is_reg(target.ty) {
                     return self.reg_constant(&text, target.ty);
                 }
                 // An explicit cast to varchar(n) truncates, so the length is applied by a cast of its own.
-                let input_typmod = if explicit && matches!(target.ty, Type::VARCHAR | Type::BPCHAR) { -1 } else { target.typmod };
+                let input_typmod = if explicit && matches!(target.ty, Type::VARCHAR | Type::BPCHAR) {
+                    -1
+                } else {
+                    target.typmod
+                };
                 let value = io::input(target.ty, input_typmod, &text, self.context.settings)?;
                 if moment {
                     let text = Expr::constant(Datum::Text(text), Type::TEXT);
@@ -84,7 +94,12 @@ impl Binder<'_> {
         Ok(())
     }
     /// Converts to `target` in a context at least this permissive; none where there is no way.
-    pub(super) fn try_coerce(&mut self, expr: Expr, target: ColumnType, context: CastContext) -> Result<Option<Expr>> {
+    pub(super) fn try_coerce(
+        &mut self,
+        expr: Expr,
+        target: ColumnType,
+        context: CastContext,
+    ) -> Result<Option<Expr>> {
         let explicit = context == CastContext::Explicit;
         if expr.ty == target.ty || functions::is_polymorphic(target.ty) || matches!(target.ty, Type::ANY) {
             if target.typmod >= 0 && expr.ty == target.ty && expr.typmod != target.typmod {
@@ -96,7 +111,8 @@ impl Binder<'_> {
             return self.type_unknown(expr, target, explicit).map(Some);
         }
         if is_relabel(expr.ty, target.ty) {
-            let longer = Expr { ty: target.ty, typmod: if target.typmod < 0 { -1 } else { expr.typmod }, ..expr };
+            let longer =
+                Expr { ty: target.ty, typmod: if target.typmod < 0 { -1 } else { expr.typmod }, ..expr };
             return Ok(Some(if target.typmod >= 0 && longer.typmod != target.typmod {
                 cast_node(longer, target, explicit)
             } else {
@@ -200,9 +216,7 @@ impl Binder<'_> {
         functions::common_type(types.clone()).ok_or_else(|| {
             let mut known = types.filter(|t| *t != Type::UNKNOWN);
             let first = known.next().unwrap_or(Type::UNKNOWN);
-            let other = known
-                .find(|t| functions::common_type([first, *t]).is_none())
-                .unwrap_or(first);
+            let other = known.find(|t| functions::common_type([first, *t]).is_none()).unwrap_or(first);
             SqlError::new(
                 sqlstate::DATATYPE_MISMATCH,
                 format!("{what} types {} and {} cannot be matched", first.sql_name(), other.sql_name()),
@@ -227,7 +241,8 @@ impl Binder<'_> {
                 SqlError::new(sqlstate::INVALID_SCHEMA_NAME, format!("schema \"{text}\" does not exist"))
             })?,
             Type::REGPROC | Type::REGPROCEDURE => {
-                let bare = text.split('(').next().unwrap_or_default().trim().rsplit('.').next().unwrap_or_default();
+                let bare =
+                    text.split('(').next().unwrap_or_default().trim().rsplit('.').next().unwrap_or_default();
                 match functions::named(&unquote(bare)) {
                     [] => {
                         return Err(SqlError::new(

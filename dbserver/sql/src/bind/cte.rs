@@ -61,27 +61,42 @@ impl Binder<'_> {
     fn cte_query(&mut self, query: &ast::Query) -> Result<Query> {
         match &*query.body {
             SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) => {
-                let bound = self.with(query.with.as_ref(), |b| b.statement(statement), |bound| &mut bound.plan)?;
+                let bound =
+                    self.with(query.with.as_ref(), |b| b.statement(statement), |bound| &mut bound.plan)?;
                 Ok(Query { plan: bound.plan, columns: bound.columns.unwrap_or_default() })
             }
             _ => self.query(query),
         }
     }
-    fn recursive(&mut self, id: usize, name: &str, query: &ast::Query, alias: &ast::TableAlias) -> Result<Query> {
+    fn recursive(
+        &mut self,
+        id: usize,
+        name: &str,
+        query: &ast::Query,
+        alias: &ast::TableAlias,
+    ) -> Result<Query> {
         let shape = || {
             SqlError::new(
                 sqlstate::INVALID_RECURSION,
-                format!("recursive query \"{name}\" does not have the form non-recursive-term UNION [ALL] recursive-term"),
+                format!(
+                    "recursive query \"{name}\" does not have the form non-recursive-term UNION [ALL] recursive-term"
+                ),
             )
         };
-        if query.order_by.is_some() || query.limit_clause.is_some() || query.fetch.is_some() || !query.locks.is_empty() {
+        if query.order_by.is_some()
+            || query.limit_clause.is_some()
+            || query.fetch.is_some()
+            || !query.locks.is_empty()
+        {
             return Err(SqlError::unsupported("ORDER BY, LIMIT or FOR UPDATE in a recursive query"));
         }
         let mut body = &*query.body;
         while let SetExpr::Query(inner) = body {
             body = &inner.body;
         }
-        let SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } = body else { return Err(shape()) };
+        let SetExpr::SetOperation { left, op: SetOperator::Union, set_quantifier, right } = body else {
+            return Err(shape());
+        };
         let all = matches!(set_quantifier, SetQuantifier::All);
         self.with(
             query.with.as_ref(),

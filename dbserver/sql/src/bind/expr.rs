@@ -76,7 +76,9 @@ impl Binder<'_> {
             A::TypedString(typed) => self.typed_string(typed),
             A::Collate { expr, collation } => self.collate(expr, collation),
             A::CompoundFieldAccess { root, access_chain } => self.access(root, access_chain),
-            A::Wildcard(_) | A::QualifiedWildcard(..) => Err(SqlError::syntax("row expansion via \"*\" is not supported here")),
+            A::Wildcard(_) | A::QualifiedWildcard(..) => {
+                Err(SqlError::syntax("row expansion via \"*\" is not supported here"))
+            }
             other => self.special(other),
         }
     }
@@ -125,7 +127,13 @@ impl Binder<'_> {
         }
     }
     #[inline(never)]
-    fn binary(&mut self, whole: &ast::Expr, left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr) -> Result<Expr> {
+    fn binary(
+        &mut self,
+        whole: &ast::Expr,
+        left: &ast::Expr,
+        op: &BinaryOperator,
+        right: &ast::Expr,
+    ) -> Result<Expr> {
         match op {
             BinaryOperator::And | BinaryOperator::Or => self.chain(whole, op),
             _ => {
@@ -175,13 +183,21 @@ impl Binder<'_> {
         let mut types = resolved.arg_types.iter().copied();
         let (lt, rt) = (types.next().unwrap_or(left.ty), types.next().unwrap_or(right.ty));
         let args = vec![self.coerce(left, lt)?, self.coerce(right, rt)?];
-        Ok(Expr { kind: ExprKind::Call { function: resolved.function, args }, ty: resolved.result, typmod: -1 })
+        Ok(Expr {
+            kind: ExprKind::Call { function: resolved.function, args },
+            ty: resolved.result,
+            typmod: -1,
+        })
     }
     fn prefix(&mut self, op: &str, arg: Expr) -> Result<Expr> {
         let resolved = functions::resolve_operator(op, None, arg.ty)?;
         let ty = resolved.arg_types.first().copied().unwrap_or(arg.ty);
         let args = vec![self.coerce(arg, ty)?];
-        Ok(Expr { kind: ExprKind::Call { function: resolved.function, args }, ty: resolved.result, typmod: -1 })
+        Ok(Expr {
+            kind: ExprKind::Call { function: resolved.function, args },
+            ty: resolved.result,
+            typmod: -1,
+        })
     }
     /// `(a, b) < (c, d)` compares the first that differs.
     fn compare_rows(&mut self, op: &str, left: Vec<Expr>, right: Vec<Expr>) -> Result<Expr> {
@@ -192,8 +208,11 @@ impl Binder<'_> {
             return Err(SqlError::unsupported("comparison of zero-length rows"));
         }
         if matches!(op, "=" | "<>") {
-            let parts =
-                left.into_iter().zip(right).map(|(l, r)| self.operator(op, l, r)).collect::<Result<Vec<_>>>()?;
+            let parts = left
+                .into_iter()
+                .zip(right)
+                .map(|(l, r)| self.operator(op, l, r))
+                .collect::<Result<Vec<_>>>()?;
             return Ok(boolean(if op == "=" { ExprKind::And(parts) } else { ExprKind::Or(parts) }));
         }
         let strict = op.trim_end_matches('=').to_owned();
@@ -330,7 +349,13 @@ impl Binder<'_> {
         Ok(boolean(ExprKind::IsDistinct { left: boxed(left), right: boxed(right), equal: function, negated }))
     }
     #[inline(never)]
-    fn between(&mut self, expr: &ast::Expr, low: &ast::Expr, high: &ast::Expr, negated: bool) -> Result<Expr> {
+    fn between(
+        &mut self,
+        expr: &ast::Expr,
+        low: &ast::Expr,
+        high: &ast::Expr,
+        negated: bool,
+    ) -> Result<Expr> {
         let (value, low, high) = (self.expr(expr)?, self.expr(low)?, self.expr(high)?);
         let parts = if negated {
             ExprKind::Or(vec![self.operator("<", value.clone(), low)?, self.operator(">", value, high)?])
@@ -340,7 +365,13 @@ impl Binder<'_> {
         Ok(boolean(parts))
     }
     #[inline(never)]
-    fn like(&mut self, expr: &ast::Expr, pattern: &ast::Expr, escape: Option<&ast::Expr>, op: &str) -> Result<Expr> {
+    fn like(
+        &mut self,
+        expr: &ast::Expr,
+        pattern: &ast::Expr,
+        escape: Option<&ast::Expr>,
+        op: &str,
+    ) -> Result<Expr> {
         let (value, mut pattern) = (self.expr(expr)?, self.expr(pattern)?);
         if let Some(escape) = escape {
             let escape = self.expr(escape)?;
@@ -348,7 +379,13 @@ impl Binder<'_> {
         }
         self.operator(op, value, pattern)
     }
-    fn similar(&mut self, expr: &ast::Expr, pattern: &ast::Expr, escape: Option<&ast::Expr>, negated: bool) -> Result<Expr> {
+    fn similar(
+        &mut self,
+        expr: &ast::Expr,
+        pattern: &ast::Expr,
+        escape: Option<&ast::Expr>,
+        negated: bool,
+    ) -> Result<Expr> {
         let (value, pattern) = (self.expr(expr)?, self.expr(pattern)?);
         let mut args = vec![pattern];
         if let Some(escape) = escape {
@@ -396,7 +433,13 @@ impl Binder<'_> {
         Ok(if parts.len() == 1 { parts.remove(0) } else { boolean(ExprKind::Or(parts)) })
     }
     #[inline(never)]
-    fn quantified(&mut self, left: &ast::Expr, op: &BinaryOperator, right: &ast::Expr, all: bool) -> Result<Expr> {
+    fn quantified(
+        &mut self,
+        left: &ast::Expr,
+        op: &BinaryOperator,
+        right: &ast::Expr,
+        all: bool,
+    ) -> Result<Expr> {
         let op = operator_name(op)?;
         let mut inner = right;
         while let ast::Expr::Nested(nested) = inner {
@@ -425,7 +468,10 @@ impl Binder<'_> {
         };
         let resolved = functions::resolve_operator(&op, Some(left.ty), element)?;
         if resolved.result != Type::BOOL {
-            return Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, "op ANY/ALL (array) requires operator to yield boolean"));
+            return Err(SqlError::new(
+                sqlstate::WRONG_OBJECT_TYPE,
+                "op ANY/ALL (array) requires operator to yield boolean",
+            ));
         }
         let mut types = resolved.arg_types.iter().copied();
         let (lt, rt) = (types.next().unwrap_or(left.ty), types.next().unwrap_or(element));
@@ -436,10 +482,21 @@ impl Binder<'_> {
             let ty = array_of(rt)?;
             self.cast(array, ty.into())?
         };
-        Ok(boolean(ExprKind::ArrayCompare { left: boxed(left), array: boxed(array), function: resolved.function, all }))
+        Ok(boolean(ExprKind::ArrayCompare {
+            left: boxed(left),
+            array: boxed(array),
+            function: resolved.function,
+            all,
+        }))
     }
     /// `left op ANY/ALL (SELECT …)`, and IN.
-    fn compare_subquery(&mut self, left: &ast::Expr, op: &str, query: &ast::Query, all: bool) -> Result<Expr> {
+    fn compare_subquery(
+        &mut self,
+        left: &ast::Expr,
+        op: &str,
+        query: &ast::Query,
+        all: bool,
+    ) -> Result<Expr> {
         let left = self.expr(left)?;
         let left = match left.kind {
             ExprKind::Row { args, .. } => args,
@@ -465,7 +522,8 @@ impl Binder<'_> {
             calls.push(resolved.function);
         }
         self.convert_columns(&mut bound, &targets, "subquery")?;
-        let hashable = op == "=" && !all && lefts.iter().zip(&targets).all(|(l, t)| l.ty.physical() == t.physical());
+        let hashable =
+            op == "=" && !all && lefts.iter().zip(&targets).all(|(l, t)| l.ty.physical() == t.physical());
         Ok(boolean(ExprKind::Subquery {
             kind: SubqueryKind::Compare { left: lefts, functions: calls, all, hashable },
             plan: Arc::new(SubPlan { plan: bound.plan, args }),
@@ -473,7 +531,10 @@ impl Binder<'_> {
     }
     fn check_subquery(&self) -> Result<()> {
         if self.no_subqueries {
-            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, "cannot use subquery in this expression"));
+            return Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                "cannot use subquery in this expression",
+            ));
         }
         Ok(())
     }
@@ -486,7 +547,11 @@ impl Binder<'_> {
         self.check_subquery()?;
         let (mut bound, args) = self.in_frame(|b| b.query(query))?;
         let (kind, ty, typmod) = finish(self, &mut bound)?;
-        Ok(Expr { kind: ExprKind::Subquery { kind, plan: Arc::new(SubPlan { plan: bound.plan, args }) }, ty, typmod })
+        Ok(Expr {
+            kind: ExprKind::Subquery { kind, plan: Arc::new(SubPlan { plan: bound.plan, args }) },
+            ty,
+            typmod,
+        })
     }
     pub(super) fn scalar_subquery(&mut self, query: &ast::Query) -> Result<Expr> {
         self.subquery(query, |_, bound| match bound.columns.as_slice() {
@@ -498,7 +563,8 @@ impl Binder<'_> {
     pub(super) fn array_subquery(&mut self, query: &ast::Query) -> Result<Expr> {
         self.subquery(query, |_, bound| match bound.columns.as_slice() {
             [column] => {
-                let ty = if column.ty.ty.element().is_some() { column.ty.ty } else { array_of(column.ty.ty)? };
+                let ty =
+                    if column.ty.ty.element().is_some() { column.ty.ty } else { array_of(column.ty.ty)? };
                 Ok((SubqueryKind::Array, ty, -1))
             }
             _ => Err(SqlError::syntax("subquery must return only one column")),
@@ -534,7 +600,8 @@ impl Binder<'_> {
         let nested = args.iter().any(|a| a.ty.element().is_some() && a.ty.array().is_none());
         let (args, ty) = match element {
             Some(element) if !nested => {
-                let args = args.into_iter().map(|a| self.cast(a, element.into())).collect::<Result<Vec<_>>>()?;
+                let args =
+                    args.into_iter().map(|a| self.cast(a, element.into())).collect::<Result<Vec<_>>>()?;
                 (args, element)
             }
             _ => self.unify(args, "ARRAY")?,
@@ -599,17 +666,23 @@ impl Binder<'_> {
     }
     fn subscript_index(&mut self, index: &ast::Expr) -> Result<Expr> {
         let index = self.expr(index)?;
-        self.try_coerce(index, Type::INT4.into(), crate::types::cast::CastContext::Assignment)?
-            .ok_or_else(|| SqlError::new(sqlstate::DATATYPE_MISMATCH, "array subscript must have type integer"))
+        self.try_coerce(index, Type::INT4.into(), crate::types::cast::CastContext::Assignment)?.ok_or_else(
+            || SqlError::new(sqlstate::DATATYPE_MISMATCH, "array subscript must have type integer"),
+        )
     }
     fn slice(&mut self, array: Expr, lower: Option<&ast::Expr>, upper: Option<&ast::Expr>) -> Result<Expr> {
         let null = Expr::constant(Datum::Null, Type::INT4);
-        let bound = |b: &mut Self, e: Option<&ast::Expr>| e.map_or(Ok(null.clone()), |e| b.subscript_index(e));
+        let bound =
+            |b: &mut Self, e: Option<&ast::Expr>| e.map_or(Ok(null.clone()), |e| b.subscript_index(e));
         let (lower, upper) = (bound(self, lower)?, bound(self, upper)?);
         match functions::resolve("array_slice", &[array.ty, Type::INT4, Type::INT4], false) {
             Ok(resolved) => {
                 let ty = array.ty;
-                Ok(Expr { kind: ExprKind::Call { function: resolved.function, args: vec![array, lower, upper] }, ty, typmod: -1 })
+                Ok(Expr {
+                    kind: ExprKind::Call { function: resolved.function, args: vec![array, lower, upper] },
+                    ty,
+                    typmod: -1,
+                })
             }
             Err(_) => Err(SqlError::unsupported("array slices")),
         }
@@ -631,7 +704,10 @@ impl Binder<'_> {
             )),
             None => Err(SqlError::new(
                 sqlstate::WRONG_OBJECT_TYPE,
-                format!("column notation .{name} applied to type {}, which is not a composite type", record.ty.sql_name()),
+                format!(
+                    "column notation .{name} applied to type {}, which is not a composite type",
+                    record.ty.sql_name()
+                ),
             )),
         }
     }
@@ -656,7 +732,11 @@ impl Binder<'_> {
         let types: Vec<Type> = args.iter().map(|a| a.ty).collect();
         let resolved = functions::resolve(name, &types, spread)?;
         let args = self.call_args(&resolved, args)?;
-        Ok(Expr { kind: ExprKind::Call { function: resolved.function, args }, ty: resolved.result, typmod: -1 })
+        Ok(Expr {
+            kind: ExprKind::Call { function: resolved.function, args },
+            ty: resolved.result,
+            typmod: -1,
+        })
     }
     /// Converts arguments to what the function takes and packs a variadic tail.
     pub(super) fn call_args(&mut self, resolved: &functions::Resolved, args: Vec<Expr>) -> Result<Vec<Expr>> {
@@ -668,7 +748,8 @@ impl Binder<'_> {
         }
         if let Some(first) = resolved.variadic {
             let tail = cast.split_off(first.min(cast.len()));
-            let element = resolved.arg_types.get(first).copied().or(resolved.function.variadic).unwrap_or(Type::TEXT);
+            let element =
+                resolved.arg_types.get(first).copied().or(resolved.function.variadic).unwrap_or(Type::TEXT);
             cast.push(Expr { kind: ExprKind::Array(tail), ty: array_of(element)?, typmod: -1 });
         }
         Ok(cast)

@@ -85,7 +85,11 @@ impl Binder<'_> {
         }
     }
     /// Binds FROM and leaves its names in the frame.
-    pub(super) fn from_clause(&mut self, items: &[ast::TableWithJoins], locking: Option<&Locking>) -> Result<Plan> {
+    pub(super) fn from_clause(
+        &mut self,
+        items: &[ast::TableWithJoins],
+        locking: Option<&Locking>,
+    ) -> Result<Plan> {
         self.frame_mut()?.scope = Scope::default();
         let mut whole: Option<(Plan, Scope)> = None;
         for item in items {
@@ -106,9 +110,10 @@ impl Binder<'_> {
         locking: Option<&Locking>,
     ) -> Result<(Plan, Scope)> {
         // Joins that only look to the left may stand over all items so far, so that LATERAL in them sees those too.
-        let flat = item.joins.iter().all(|j| {
-            matches!(join_kind(&j.join_operator), Ok((JoinKind::Inner | JoinKind::Left, _)))
-        });
+        let flat = item
+            .joins
+            .iter()
+            .all(|j| matches!(join_kind(&j.join_operator), Ok((JoinKind::Inner | JoinKind::Left, _))));
         let Some((left_plan, left_scope)) = left else {
             return self.joins(item, Scope::default(), None, locking);
         };
@@ -215,7 +220,14 @@ impl Binder<'_> {
             let columns: Vec<ScopeColumn> =
                 scope.columns.iter().take(using.len()).map(|(_, c)| c.clone()).collect();
             let alias = fold(alias);
-            scope.relations.push(ScopeRelation { alias, schema: None, columns, table: None, key: None, hidden: false });
+            scope.relations.push(ScopeRelation {
+                alias,
+                schema: None,
+                columns,
+                table: None,
+                key: None,
+                hidden: false,
+            });
         }
         let plan = if right.args.is_empty() {
             Plan::NestedLoop { kind, left: Box::new(left_plan), right: Box::new(right.plan), on }
@@ -231,7 +243,13 @@ impl Binder<'_> {
         Ok((plan, scope))
     }
     /// Merges the columns of USING: they come first, once, and bare names mean the merged ones.
-    fn merge(&mut self, scope: &mut Scope, left_columns: usize, using: &[String], kind: JoinKind) -> Result<Vec<Expr>> {
+    fn merge(
+        &mut self,
+        scope: &mut Scope,
+        left_columns: usize,
+        using: &[String],
+        kind: JoinKind,
+    ) -> Result<Vec<Expr>> {
         let mut conditions = Vec::with_capacity(using.len());
         let mut merged = Vec::with_capacity(using.len());
         for name in using {
@@ -292,16 +310,17 @@ impl Binder<'_> {
                 if *with_offset {
                     return Err(SqlError::syntax("syntax error at or near \"offset\""));
                 }
-                let args: Vec<FunctionArg> =
-                    array_exprs.iter().map(|e| FunctionArg::Unnamed(FunctionArgExpr::Expr(e.clone()))).collect();
+                let args: Vec<FunctionArg> = array_exprs
+                    .iter()
+                    .map(|e| FunctionArg::Unnamed(FunctionArgExpr::Expr(e.clone())))
+                    .collect();
                 let name = ast::ObjectName::from(vec![ast::Ident::new("unnest")]);
                 self.function_item(&name, &args, *with_ordinality, alias.as_ref(), seen)
             }
             TableFactor::Derived { lateral, subquery, alias, .. } => {
                 let Some(alias) = alias else {
-                    return Err(SqlError::syntax("subquery in FROM must have an alias").with_hint(
-                        "For example, FROM (SELECT ...) [AS] foo.",
-                    ));
+                    return Err(SqlError::syntax("subquery in FROM must have an alias")
+                        .with_hint("For example, FROM (SELECT ...) [AS] foo."));
                 };
                 let (query, args) = if *lateral {
                     self.lateral(seen, |b| b.query(subquery))?
@@ -314,7 +333,8 @@ impl Binder<'_> {
                 Ok(Item { plan: query.plan, scope, args })
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
-                let (plan, mut scope) = self.nested(|b| b.joins(table_with_joins, Scope::default(), None, locking))?;
+                let (plan, mut scope) =
+                    self.nested(|b| b.joins(table_with_joins, Scope::default(), None, locking))?;
                 if let Some(alias) = alias {
                     let columns: Vec<ScopeColumn> = scope.columns.iter().map(|(_, c)| c.clone()).collect();
                     scope.relations.iter_mut().for_each(|r| r.hidden = true);
@@ -340,7 +360,11 @@ impl Binder<'_> {
         }
     }
     /// Binds in a frame whose outer one shows `seen`.
-    fn lateral<T>(&mut self, seen: &Scope, bind: impl FnOnce(&mut Self) -> Result<T>) -> Result<(T, Vec<Expr>)> {
+    fn lateral<T>(
+        &mut self,
+        seen: &Scope,
+        bind: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<(T, Vec<Expr>)> {
         let frame = self.frame_mut()?;
         let outer = std::mem::replace(&mut frame.scope, seen.clone());
         let collect = std::mem::take(&mut frame.collect);
@@ -386,10 +410,18 @@ impl Binder<'_> {
                     .iter()
                     .enumerate()
                     .map(|(i, (n, t))| {
-                        ((*n).to_owned(), ColumnType::from(*t), (relation.oid, i16::try_from(i + 1).unwrap_or(0)))
+                        (
+                            (*n).to_owned(),
+                            ColumnType::from(*t),
+                            (relation.oid, i16::try_from(i + 1).unwrap_or(0)),
+                        )
                     })
                     .collect();
-                let plan = Plan::SystemScan { relation, columns: (0..relation.columns.len()).collect(), filter: None };
+                let plan = Plan::SystemScan {
+                    relation,
+                    columns: (0..relation.columns.len()).collect(),
+                    filter: None,
+                };
                 Ok((plan, named_scope(&shown, relation_schema, columns, alias)?))
             }
             Some(Found::User(relation)) => match &relation.kind {
@@ -398,7 +430,10 @@ impl Binder<'_> {
                     let mut scope = self.table_item(table, &shown, row_key);
                     if let Some(relation) = scope.relations.first_mut() {
                         relation.schema = relation_schema.or_else(|| {
-                            alias.is_none().then(|| self.context.catalog.schema_name(table.schema).map(str::to_owned)).flatten()
+                            alias
+                                .is_none()
+                                .then(|| self.context.catalog.schema_name(table.schema).map(str::to_owned))
+                                .flatten()
                         });
                         if let Some(alias) = alias {
                             rename(relation, alias)?;
@@ -409,14 +444,16 @@ impl Binder<'_> {
                 }
                 RelationKind::View(view) => {
                     let plan = self.view(view)?;
-                    let columns = view.columns.iter().map(|(n, t)| (n.clone(), *t, (relation.oid, 0))).collect();
+                    let columns =
+                        view.columns.iter().map(|(n, t)| (n.clone(), *t, (relation.oid, 0))).collect();
                     Ok((plan, named_scope(&shown, relation_schema, columns, alias)?))
                 }
                 RelationKind::Sequence(_) => Err(SqlError::unsupported("reading a sequence as a table")),
-                RelationKind::Index(_) => {
-                    Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, format!("cannot open relation \"{bare}\""))
-                        .with_detail("This operation is not supported for indexes."))
-                }
+                RelationKind::Index(_) => Err(SqlError::new(
+                    sqlstate::WRONG_OBJECT_TYPE,
+                    format!("cannot open relation \"{bare}\""),
+                )
+                .with_detail("This operation is not supported for indexes.")),
             },
             None => Err(self.locate(Catalog::undefined_relation(schema, bare), span)),
         }
@@ -475,7 +512,9 @@ impl Binder<'_> {
         seen: &Scope,
     ) -> Result<Item> {
         let function = super::call::function_name(name)?;
-        let (calls, outer) = self.lateral(seen, |b| b.without_aggregates("functions in FROM", |b| b.from_calls(&function, args)))?;
+        let (calls, outer) = self.lateral(seen, |b| {
+            b.without_aggregates("functions in FROM", |b| b.from_calls(&function, args))
+        })?;
         let shown = alias.map_or_else(|| function.clone(), |a| fold(&a.name));
         let single = calls.len() == 1;
         let mut columns: Vec<(String, ColumnType, (u32, i16))> = Vec::new();
@@ -504,7 +543,11 @@ impl Binder<'_> {
         let plan = Plan::FunctionScan { calls, ordinality, types };
         Ok(Item { plan, scope: named_scope(&shown, None, columns, alias)?, args: outer })
     }
-    fn from_calls(&mut self, name: &str, args: &[FunctionArg]) -> Result<Vec<(&'static Function, Vec<Expr>)>> {
+    fn from_calls(
+        &mut self,
+        name: &str,
+        args: &[FunctionArg],
+    ) -> Result<Vec<(&'static Function, Vec<Expr>)>> {
         if name == parse::ROWS_FROM {
             let mut calls = Vec::with_capacity(args.len());
             for arg in args {
@@ -522,7 +565,8 @@ impl Binder<'_> {
         let mut bound = Vec::with_capacity(args.len());
         let mut spread = false;
         for arg in args {
-            let (FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) | FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. }) = arg
+            let (FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+            | FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. }) = arg
             else {
                 return Err(SqlError::unsupported("this kind of argument of a function in FROM"));
             };
@@ -544,7 +588,12 @@ impl Binder<'_> {
         }
         Ok(vec![self.from_call(name, bound, spread)?])
     }
-    fn from_call(&mut self, name: &str, args: Vec<Expr>, spread: bool) -> Result<(&'static Function, Vec<Expr>)> {
+    fn from_call(
+        &mut self,
+        name: &str,
+        args: Vec<Expr>,
+        spread: bool,
+    ) -> Result<(&'static Function, Vec<Expr>)> {
         let types: Vec<Type> = args.iter().map(|a| a.ty).collect();
         // current_date and the like in FROM are rare enough to be left out.
         let resolved = functions::resolve(name, &types, spread)?;
@@ -591,9 +640,14 @@ fn named_scope(
     let columns = columns
         .into_iter()
         .enumerate()
-        .map(|(at, (name, ty, origin))| ScopeColumn { name, expr: Expr::column(at, ty.ty, ty.typmod), origin })
+        .map(|(at, (name, ty, origin))| ScopeColumn {
+            name,
+            expr: Expr::column(at, ty.ty, ty.typmod),
+            origin,
+        })
         .collect();
-    let mut relation = ScopeRelation { alias: alias.to_owned(), schema, columns, table: None, key: None, hidden: false };
+    let mut relation =
+        ScopeRelation { alias: alias.to_owned(), schema, columns, table: None, key: None, hidden: false };
     if let Some(by) = rename_by {
         rename(&mut relation, by)?;
     }

@@ -38,10 +38,13 @@ impl Binder<'_> {
                     format!("cannot change view \"{bare}\""),
                 )
                 .with_hint("Change the tables that the view reads.")),
-                RelationKind::Sequence(_) => {
-                    Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, format!("cannot change sequence \"{bare}\"")))
+                RelationKind::Sequence(_) => Err(SqlError::new(
+                    sqlstate::WRONG_OBJECT_TYPE,
+                    format!("cannot change sequence \"{bare}\""),
+                )),
+                RelationKind::Index(_) => {
+                    Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, format!("\"{bare}\" is an index")))
                 }
-                RelationKind::Index(_) => Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, format!("\"{bare}\" is an index"))),
             },
             Some(Found::System(_)) => Err(SqlError::new(
                 sqlstate::INSUFFICIENT_PRIVILEGE,
@@ -54,7 +57,12 @@ impl Binder<'_> {
         let TableObject::TableName(name) = &insert.table else {
             return Err(SqlError::unsupported("INSERT into anything but a table"));
         };
-        if insert.or.is_some() || insert.ignore || insert.overwrite || !insert.assignments.is_empty() || insert.partitioned.is_some() {
+        if insert.or.is_some()
+            || insert.ignore
+            || insert.overwrite
+            || !insert.assignments.is_empty()
+            || insert.partitioned.is_some()
+        {
             return Err(SqlError::syntax("syntax error in INSERT"));
         }
         let table = self.target_table(name)?;
@@ -65,7 +73,10 @@ impl Binder<'_> {
             None => self.insert_values(&table, &live, &positions, &[Vec::new()], overriding)?,
             Some(query) => match &*query.body {
                 SetExpr::Values(values)
-                    if query.with.is_none() && query.order_by.is_none() && query.limit_clause.is_none() && query.fetch.is_none() =>
+                    if query.with.is_none()
+                        && query.order_by.is_none()
+                        && query.limit_clause.is_none()
+                        && query.fetch.is_none() =>
                 {
                     let rows: Vec<Vec<Source<'_>>> =
                         values.rows.iter().map(|row| row.content.iter().map(source).collect()).collect();
@@ -83,11 +94,17 @@ impl Binder<'_> {
         self.frame_mut()?.scope = table_scope(&table, &alias);
         let (returning, columns) = self.returning(insert.returning.as_deref())?;
         let checks = self.table_checks(&table, true)?;
-        let plan = Plan::Insert(Box::new(Insert { table: Arc::clone(&table), input, checks, conflict, returning }));
+        let plan =
+            Plan::Insert(Box::new(Insert { table: Arc::clone(&table), input, checks, conflict, returning }));
         Ok(Bound { plan, columns, tag: "INSERT 0" })
     }
     /// Live column numbers in the order of the statement's column list.
-    fn insert_columns(&self, table: &Table, live: &[(usize, &Column)], names: &[ast::ObjectName]) -> Result<Vec<usize>> {
+    fn insert_columns(
+        &self,
+        table: &Table,
+        live: &[(usize, &Column)],
+        names: &[ast::ObjectName],
+    ) -> Result<Vec<usize>> {
         if names.is_empty() {
             return Ok((0..live.len()).collect());
         }
@@ -117,7 +134,11 @@ impl Binder<'_> {
             Some(text) => super::bind_table_expr_as(text, table, column.ty, &column.name, self.context),
             None => match column.sequence {
                 Some(sequence) if column.identity.is_some() => self.next_value(sequence, column),
-                _ => Ok(Expr { kind: ExprKind::Const(Datum::Null), ty: column.ty.ty, typmod: column.ty.typmod }),
+                _ => Ok(Expr {
+                    kind: ExprKind::Const(Datum::Null),
+                    ty: column.ty.ty,
+                    typmod: column.ty.typmod,
+                }),
             },
         }
     }
@@ -195,7 +216,8 @@ impl Binder<'_> {
         let mut exprs = live.iter().map(|(_, c)| self.default(table, c)).collect::<Result<Vec<_>>>()?;
         for ((from, column), at) in bound.columns.iter().enumerate().zip(positions) {
             let Some((_, target)) = live.get(*at) else { continue };
-            let expr = self.assign(Expr::column(from, column.ty.ty, column.ty.typmod), target.ty, &target.name)?;
+            let expr =
+                self.assign(Expr::column(from, column.ty.ty, column.ty.typmod), target.ty, &target.name)?;
             if !identity_allows(target, overriding)? {
                 continue;
             }
@@ -205,7 +227,12 @@ impl Binder<'_> {
         }
         Ok(Plan::Project { input: Box::new(bound.plan), exprs })
     }
-    fn on_conflict(&mut self, table: &Arc<Table>, on: &ast::OnConflict, insert: &ast::Insert) -> Result<OnConflict> {
+    fn on_conflict(
+        &mut self,
+        table: &Arc<Table>,
+        on: &ast::OnConflict,
+        insert: &ast::Insert,
+    ) -> Result<OnConflict> {
         let target = match &on.conflict_target {
             None => None,
             Some(ConflictTarget::OnConstraint(name)) => {
@@ -252,7 +279,11 @@ impl Binder<'_> {
         Ok(OnConflict { target, update })
     }
     /// SET of UPDATE and ON CONFLICT: (live column number, value).
-    pub(super) fn assignments(&mut self, table: &Arc<Table>, list: &[ast::Assignment]) -> Result<Vec<(usize, Expr)>> {
+    pub(super) fn assignments(
+        &mut self,
+        table: &Arc<Table>,
+        list: &[ast::Assignment],
+    ) -> Result<Vec<(usize, Expr)>> {
         let mut out: Vec<(usize, Expr)> = Vec::with_capacity(list.len());
         for assignment in list {
             match &assignment.target {
@@ -267,7 +298,9 @@ impl Binder<'_> {
                     let one;
                     let values: Vec<&ast::Expr> = match value {
                         ast::Expr::Tuple(items) => items.iter().collect(),
-                        ast::Expr::Function(f) if super::call::function_name(&f.name).is_ok_and(|n| n == "row") => {
+                        ast::Expr::Function(f)
+                            if super::call::function_name(&f.name).is_ok_and(|n| n == "row") =>
+                        {
                             one = row_items(f);
                             one.iter().collect()
                         }
@@ -347,7 +380,9 @@ impl Binder<'_> {
                     "428C9",
                     format!("column \"{column_name}\" can only be updated to DEFAULT"),
                 )
-                .with_detail(format!("Column \"{column_name}\" is an identity column defined as GENERATED ALWAYS.")));
+                .with_detail(format!(
+                    "Column \"{column_name}\" is an identity column defined as GENERATED ALWAYS."
+                )));
             }
             Some(value) => self.assign(value, column.ty, column_name)?,
         };
@@ -439,7 +474,9 @@ fn column_target(table: &Table, names: &[String]) -> Result<Option<usize>> {
         return Ok(None);
     }
     let found = table.indexes.iter().position(|i| {
-        i.unique && i.keys.iter().all(|k| k.column.is_some()) && matches(i.keys.iter().filter_map(|k| k.column).collect())
+        i.unique
+            && i.keys.iter().all(|k| k.column.is_some())
+            && matches(i.keys.iter().filter_map(|k| k.column).collect())
     });
     found.map(Some).ok_or_else(|| {
         SqlError::new(
@@ -448,4 +485,3 @@ fn column_target(table: &Table, names: &[String]) -> Result<Option<usize>> {
         )
     })
 }
-

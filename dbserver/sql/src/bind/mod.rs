@@ -22,8 +22,8 @@ mod select;
 mod types;
 mod with_query;
 
-pub use types::{bind_type, type_name};
 pub(crate) use coerce::{cast_is_immutable, is_relabel};
+pub use types::{bind_type, type_name};
 
 use crate::catalog::{Catalog, Table};
 use crate::error::{Result, SqlError, sqlstate};
@@ -64,7 +64,11 @@ pub fn plan_statement(statement: &ast::Statement, context: &BindContext<'_>) -> 
 ///
 /// # Errors
 /// As [`plan_statement`].
-pub fn plan_statement_of<'a>(statement: &ast::Statement, text: &'a str, context: &'a BindContext<'a>) -> Result<PlannedStatement> {
+pub fn plan_statement_of<'a>(
+    statement: &ast::Statement,
+    text: &'a str,
+    context: &'a BindContext<'a>,
+) -> Result<PlannedStatement> {
     let mut binder = Binder::new(context);
     binder.text = text;
     let bound = binder.statement(statement)?;
@@ -75,7 +79,14 @@ pub fn plan_statement_of<'a>(statement: &ast::Statement, text: &'a str, context:
         Some(plan) => PlannedKind::Point(plan),
         None => PlannedKind::Tree(crate::optimize::optimize(bound.plan, context)?),
     };
-    Ok(PlannedStatement { kind, params, columns, read_only, tag: bound.tag, catalog_version: context.catalog.version })
+    Ok(PlannedStatement {
+        kind,
+        params,
+        columns,
+        read_only,
+        tag: bound.tag,
+        catalog_version: context.catalog.version,
+    })
 }
 
 /// Binds SQL text of an expression over a table's live columns: defaults (which see no columns), checks, index keys.
@@ -174,11 +185,8 @@ struct Binder<'a> {
 
 impl<'a> Binder<'a> {
     fn new(context: &'a BindContext<'a>) -> Self {
-        let params = context
-            .param_types
-            .iter()
-            .map(|t| (*t != Type::UNKNOWN && t.0 != 0).then_some(*t))
-            .collect();
+        let params =
+            context.param_types.iter().map(|t| (*t != Type::UNKNOWN && t.0 != 0).then_some(*t)).collect();
         Self {
             context,
             frames: vec![Frame::default()],
@@ -231,7 +239,10 @@ impl<'a> Binder<'a> {
     }
     /// Points an error at a place of the statement's text.
     fn locate(&self, error: SqlError, span: sqlparser::tokenizer::Span) -> SqlError {
-        if error.fields().position != 0 || span.start.line == 0 || (span.start.line > 1 && self.text.is_empty()) {
+        if error.fields().position != 0
+            || span.start.line == 0
+            || (span.start.line > 1 && self.text.is_empty())
+        {
             return error;
         }
         let mut before: usize = 0;
@@ -274,7 +285,8 @@ impl<'a> Binder<'a> {
         let mut bound = TableChecks::default();
         if with_checks {
             for check in &table.checks {
-                let expr = bind_table_expr_as(&check.expression, table, Type::BOOL.into(), "CHECK", self.context)?;
+                let expr =
+                    bind_table_expr_as(&check.expression, table, Type::BOOL.into(), "CHECK", self.context)?;
                 bound.checks.push((check.name.clone(), expr));
             }
         }
@@ -284,7 +296,9 @@ impl<'a> Binder<'a> {
                 keys.push(match (key.column, &key.expression) {
                     (Some(position), _) => live_column(table, position)?,
                     (None, Some(text)) => bind_table_expr(text, table, self.context)?,
-                    (None, None) => return Err(SqlError::internal("an index key without column or expression")),
+                    (None, None) => {
+                        return Err(SqlError::internal("an index key without column or expression"));
+                    }
                 });
             }
             let predicate = match &index.predicate {
@@ -309,7 +323,8 @@ pub(crate) fn live_column(table: &Table, position: usize) -> Result<Expr> {
 
 /// Whether running the plan changes anything: data, locks or sequences.
 fn writes(plan: &Plan) -> bool {
-    let mut found = matches!(plan, Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) | Plan::LockRows { .. });
+    let mut found =
+        matches!(plan, Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) | Plan::LockRows { .. });
     crate::optimize::walk::exprs(plan, &mut |expr| {
         found = found
             || visit::is_volatile(expr)

@@ -19,13 +19,19 @@ struct Rows {
 
 impl Binder<'_> {
     pub(super) fn update(&mut self, update: &ast::Update) -> Result<Bound> {
-        if !update.table.joins.is_empty() || update.or.is_some() || !update.order_by.is_empty() || update.limit.is_some() {
+        if !update.table.joins.is_empty()
+            || update.or.is_some()
+            || !update.order_by.is_empty()
+            || update.limit.is_some()
+        {
             return Err(SqlError::syntax("syntax error in UPDATE"));
         }
         let from: &[TableWithJoins] = match &update.from {
             None => &[],
             Some(UpdateTableFromKind::AfterSet(from)) => from,
-            Some(UpdateTableFromKind::BeforeSet(_)) => return Err(SqlError::syntax("syntax error at or near \"from\"")),
+            Some(UpdateTableFromKind::BeforeSet(_)) => {
+                return Err(SqlError::syntax("syntax error at or near \"from\""));
+            }
         };
         let rows = self.rows(&update.table.relation, from, update.selection.as_ref())?;
         let assignments = self.assignments(&rows.table, &update.assignments)?;
@@ -68,7 +74,12 @@ impl Binder<'_> {
         Ok(Bound { plan, columns, tag: "DELETE" })
     }
     /// The target's rows with their keys, joined with other items and filtered; their names are left in the frame.
-    fn rows(&mut self, relation: &TableFactor, others: &[TableWithJoins], selection: Option<&ast::Expr>) -> Result<Rows> {
+    fn rows(
+        &mut self,
+        relation: &TableFactor,
+        others: &[TableWithJoins],
+        selection: Option<&ast::Expr>,
+    ) -> Result<Rows> {
         let TableFactor::Table { name, alias, args: None, .. } = relation else {
             return Err(SqlError::syntax("syntax error in the target of UPDATE or DELETE"));
         };

@@ -24,20 +24,22 @@ fn figure(expr: &Expr) -> Option<String> {
                 _ => None,
             })
             .or_else(|| figure(root)),
-        Expr::Cast { expr, data_type, .. } => figure(expr).filter(|n| n != "bool").or_else(|| type_name(data_type)),
+        Expr::Cast { expr, data_type, .. } => {
+            figure(expr).filter(|n| n != "bool").or_else(|| type_name(data_type))
+        }
         Expr::TypedString(typed) => type_name(&typed.data_type),
         Expr::Interval(_) => fixed("interval"),
         Expr::Function(function) => {
             let name = name_parts(&function.name).ok()?.pop()?;
             match name.as_str() {
-                "current_time" | "current_timestamp" | "localtime" | "localtimestamp" | "current_date" => Some(name),
+                "current_time" | "current_timestamp" | "localtime" | "localtimestamp" | "current_date" => {
+                    Some(name)
+                }
                 "user" => fixed("user"),
                 _ => Some(name),
             }
         }
-        Expr::Case { else_result, .. } => {
-            else_result.as_deref().and_then(figure).or_else(|| fixed("case"))
-        }
+        Expr::Case { else_result, .. } => else_result.as_deref().and_then(figure).or_else(|| fixed("case")),
         Expr::Exists { negated: false, .. } => fixed("exists"),
         Expr::Subquery(query) => subquery_name(&query.body),
         Expr::Array(_) => fixed("array"),

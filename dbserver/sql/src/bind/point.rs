@@ -66,7 +66,10 @@ fn plain(exprs: &[Expr]) -> Option<&[Expr]> {
 /// The row that `WHERE key = value AND …` over a table means: table, key, rest of the condition.
 fn row(plan: &Plan, row_key: bool) -> Option<(Arc<Table>, Vec<Expr>, Option<Expr>)> {
     let Plan::Filter { input, predicate } = plan else { return None };
-    let Plan::Scan(Scan { table, row_key: with_key, access: Access::Full, filter: None, .. }) = &**input else { return None };
+    let Plan::Scan(Scan { table, row_key: with_key, access: Access::Full, filter: None, .. }) = &**input
+    else {
+        return None;
+    };
     if table.primary_key.is_empty() || *with_key != row_key || visit::has_subquery(predicate) {
         return None;
     }
@@ -79,7 +82,8 @@ fn row(plan: &Plan, row_key: bool) -> Option<(Arc<Table>, Vec<Expr>, Option<Expr
         let ty = table.columns.get(*position)?.ty.ty;
         let (at, value) = rest.iter().enumerate().find_map(|(i, c)| {
             let value = keys::equal_to(c, column, ty)?;
-            let fixed = !visit::any(&value, &mut |e| matches!(e.kind, ExprKind::Column(_) | ExprKind::Outer(_)));
+            let fixed =
+                !visit::any(&value, &mut |e| matches!(e.kind, ExprKind::Column(_) | ExprKind::Outer(_)));
             (fixed && !visit::is_volatile(&value)).then_some((i, value))
         })?;
         rest.remove(at);

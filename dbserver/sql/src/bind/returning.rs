@@ -9,7 +9,10 @@ use sqlparser::ast::SelectItem;
 
 impl Binder<'_> {
     /// The expressions over the frame's row, and the result's columns (none without RETURNING).
-    pub(super) fn returning(&mut self, items: Option<&[SelectItem]>) -> Result<(Vec<Expr>, Option<Vec<ResultColumn>>)> {
+    pub(super) fn returning(
+        &mut self,
+        items: Option<&[SelectItem]>,
+    ) -> Result<(Vec<Expr>, Option<Vec<ResultColumn>>)> {
         let Some(items) = items else { return Ok((Vec::new(), None)) };
         let targets = self.without_aggregates("RETURNING", |b| b.select_list(items))?;
         let mut exprs = Vec::with_capacity(targets.len());

@@ -74,9 +74,10 @@ impl Scope {
     pub fn find(&self, name: &str) -> Result<Option<&ScopeColumn>> {
         let mut found = self.columns.iter().filter(|(_, c)| c.name == name);
         match (found.next(), found.next()) {
-            (Some(_), Some(_)) => {
-                Err(SqlError::new(sqlstate::AMBIGUOUS_COLUMN, format!("column reference \"{name}\" is ambiguous")))
-            }
+            (Some(_), Some(_)) => Err(SqlError::new(
+                sqlstate::AMBIGUOUS_COLUMN,
+                format!("column reference \"{name}\" is ambiguous"),
+            )),
             (first, _) => Ok(first.map(|(_, c)| c)),
         }
     }
@@ -86,9 +87,10 @@ impl Scope {
             !r.hidden && r.alias == alias && schema.is_none_or(|s| r.schema.as_deref() == Some(s))
         });
         match (found.next(), found.next()) {
-            (Some(_), Some(_)) => {
-                Err(SqlError::new(sqlstate::AMBIGUOUS_ALIAS, format!("table reference \"{alias}\" is ambiguous")))
-            }
+            (Some(_), Some(_)) => Err(SqlError::new(
+                sqlstate::AMBIGUOUS_ALIAS,
+                format!("table reference \"{alias}\" is ambiguous"),
+            )),
             (first, _) => Ok(first),
         }
     }
@@ -161,8 +163,13 @@ impl Binder<'_> {
             }
         }
         if found.is_none() && name == "tableoid" {
-            let tables: Vec<u32> =
-                self.frame()?.scope.relations.iter().filter_map(|r| r.table.as_ref().map(|t| t.oid)).collect();
+            let tables: Vec<u32> = self
+                .frame()?
+                .scope
+                .relations
+                .iter()
+                .filter_map(|r| r.table.as_ref().map(|t| t.oid))
+                .collect();
             if let [oid] = tables.as_slice() {
                 return Ok(Some(Expr::constant(crate::types::Datum::Oid(*oid), Type::OID)));
             }
@@ -170,7 +177,12 @@ impl Binder<'_> {
         Ok(found.map(|(expr, levels)| self.hand_down(expr, levels)))
     }
     /// `alias.column`, `schema.alias.column`.
-    pub(super) fn resolve_qualified(&mut self, schema: Option<&str>, alias: &str, name: &str) -> Result<Option<Expr>> {
+    pub(super) fn resolve_qualified(
+        &mut self,
+        schema: Option<&str>,
+        alias: &str,
+        name: &str,
+    ) -> Result<Option<Expr>> {
         let mut found = None;
         for (levels, frame) in self.frames.iter().rev().enumerate() {
             if let Some(relation) = frame.scope.relation(schema, alias)? {
@@ -200,7 +212,11 @@ impl Binder<'_> {
         Ok(found.map(|(expr, levels)| self.hand_down(expr, levels)))
     }
     /// Whether a relation of this alias is to be seen, and its columns.
-    pub(super) fn relation_columns(&mut self, schema: Option<&str>, alias: &str) -> Result<Option<Vec<ScopeColumn>>> {
+    pub(super) fn relation_columns(
+        &mut self,
+        schema: Option<&str>,
+        alias: &str,
+    ) -> Result<Option<Vec<ScopeColumn>>> {
         let mut found = None;
         for (levels, frame) in self.frames.iter().rev().enumerate() {
             if let Some(relation) = frame.scope.relation(schema, alias)? {
@@ -209,10 +225,7 @@ impl Binder<'_> {
             }
         }
         Ok(found.map(|(columns, levels)| {
-            columns
-                .into_iter()
-                .map(|c| ScopeColumn { expr: self.hand_down(c.expr, levels), ..c })
-                .collect()
+            columns.into_iter().map(|c| ScopeColumn { expr: self.hand_down(c.expr, levels), ..c }).collect()
         }))
     }
 }

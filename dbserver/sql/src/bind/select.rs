@@ -10,7 +10,9 @@ use crate::error::{Result, SqlError, sqlstate};
 use crate::expr::{Expr, ExprKind};
 use crate::plan::{LockTarget, Plan, ResultColumn, SortKey, visit};
 use crate::types::{ColumnType, Datum, Type};
-use sqlparser::ast::{self, Distinct, GroupByExpr, GroupByWithModifier, SelectItem, SelectItemQualifiedWildcardKind};
+use sqlparser::ast::{
+    self, Distinct, GroupByExpr, GroupByWithModifier, SelectItem, SelectItemQualifiedWildcardKind,
+};
 
 /// The most columns of a select list, as in PostgreSQL.
 const COLUMNS_MAX: usize = 1664;
@@ -34,7 +36,12 @@ pub(super) struct Tail<'q> {
 }
 
 impl Binder<'_> {
-    pub(super) fn select(&mut self, select: &ast::Select, tail: Tail<'_>, resolve_unknown: bool) -> Result<Query> {
+    pub(super) fn select(
+        &mut self,
+        select: &ast::Select,
+        tail: Tail<'_>,
+        resolve_unknown: bool,
+    ) -> Result<Query> {
         self.refuse(select)?;
         let locking = if tail.locks.is_empty() { None } else { Some(Locking::of(tail.locks)?) };
         let mut plan = self.from_clause(&select.from, locking.as_ref())?;
@@ -114,7 +121,8 @@ impl Binder<'_> {
         let early = distinct.is_none()
             && order.iter().all(|o| match o {
                 Order::Target(at, ..) => targets.get(*at).is_some_and(|t| {
-                    matches!(t.expr.kind, ExprKind::Column(_)) || (!visit::is_volatile(&t.expr) && !visit::has_subquery(&t.expr))
+                    matches!(t.expr.kind, ExprKind::Column(_))
+                        || (!visit::is_volatile(&t.expr) && !visit::has_subquery(&t.expr))
                 }),
                 Order::Expr(key) => !visit::is_volatile(&key.expr),
             });
@@ -160,11 +168,16 @@ impl Binder<'_> {
             None => (false, None),
         };
         let column = |at: usize, exprs: &[Expr]| {
-            exprs.get(at).map(|e| Expr::column(at, e.ty, e.typmod)).ok_or_else(|| SqlError::internal("a key beyond the list"))
+            exprs
+                .get(at)
+                .map(|e| Expr::column(at, e.ty, e.typmod))
+                .ok_or_else(|| SqlError::internal("a key beyond the list"))
         };
         let keys = sort
             .into_iter()
-            .map(|(at, descending, nulls_first)| Ok(SortKey { expr: column(at, &exprs)?, descending, nulls_first }))
+            .map(|(at, descending, nulls_first)| {
+                Ok(SortKey { expr: column(at, &exprs)?, descending, nulls_first })
+            })
             .collect::<Result<Vec<_>>>()?;
         let trim = (0..visible).map(|at| column(at, &exprs)).collect::<Result<Vec<_>>>()?;
         let extra = exprs.len() > visible;
@@ -187,7 +200,11 @@ impl Binder<'_> {
         }
         Ok(Query { plan, columns })
     }
-    pub(super) fn without_aggregates<T>(&mut self, place: &'static str, bind: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn without_aggregates<T>(
+        &mut self,
+        place: &'static str,
+        bind: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         let outer = self.no_aggregates.replace(place);
         let result = bind(self);
         self.no_aggregates = outer;
@@ -201,7 +218,12 @@ impl Binder<'_> {
             (!select.lateral_views.is_empty(), "LATERAL VIEW"),
             (select.prewhere.is_some(), "prewhere"),
             (!select.connect_by.is_empty(), "CONNECT BY"),
-            (!select.cluster_by.is_empty() || !select.distribute_by.is_empty() || !select.sort_by.is_empty(), "CLUSTER BY"),
+            (
+                !select.cluster_by.is_empty()
+                    || !select.distribute_by.is_empty()
+                    || !select.sort_by.is_empty(),
+                "CLUSTER BY",
+            ),
             (select.qualify.is_some(), "qualify"),
             (select.value_table_mode.is_some(), "AS STRUCT"),
         ];
@@ -242,9 +264,14 @@ impl Binder<'_> {
                         [schema, alias] | [_, schema, alias] => (Some(schema.as_str()), alias.as_str()),
                         _ => return Err(SqlError::syntax("improper qualified name (too many dotted names)")),
                     };
-                    let columns =
-                        self.relation_columns(schema, alias)?.ok_or_else(|| super::scope::missing_from(alias))?;
-                    targets.extend(columns.into_iter().map(|c| Target { expr: c.expr, name: c.name, origin: c.origin }));
+                    let columns = self
+                        .relation_columns(schema, alias)?
+                        .ok_or_else(|| super::scope::missing_from(alias))?;
+                    targets.extend(columns.into_iter().map(|c| Target {
+                        expr: c.expr,
+                        name: c.name,
+                        origin: c.origin,
+                    }));
                 }
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) => {
                     let record = self.expr(expr)?;
@@ -253,7 +280,9 @@ impl Binder<'_> {
                         targets.push(Target { expr, name, origin: (0, 0) });
                     }
                 }
-                SelectItem::ExprWithAliases { .. } => return Err(SqlError::syntax("syntax error in an alias")),
+                SelectItem::ExprWithAliases { .. } => {
+                    return Err(SqlError::syntax("syntax error in an alias"));
+                }
             }
             if targets.len() > COLUMNS_MAX {
                 return Err(SqlError::new(
@@ -266,10 +295,11 @@ impl Binder<'_> {
     }
     fn origin(&self, expr: &Expr) -> Result<(u32, i16)> {
         let ExprKind::Column(at) = expr.kind else { return Ok((0, 0)) };
-        let found = self.frame()?.scope.relations.iter().flat_map(|r| &r.columns).find(|c| match c.expr.kind {
-            ExprKind::Column(c) => c == at,
-            _ => false,
-        });
+        let found =
+            self.frame()?.scope.relations.iter().flat_map(|r| &r.columns).find(|c| match c.expr.kind {
+                ExprKind::Column(c) => c == at,
+                _ => false,
+            });
         Ok(found.map_or((0, 0), |c| c.origin))
     }
     /// The target an integer constant or an output name in ORDER BY, GROUP BY or DISTINCT ON means.
@@ -295,7 +325,10 @@ impl Binder<'_> {
                 None => found = Some(at),
                 Some(other) if visit::same(&other.expr, &target.expr) => {}
                 Some(_) => {
-                    return Err(SqlError::new(sqlstate::AMBIGUOUS_COLUMN, format!("{what} \"{name}\" is ambiguous")));
+                    return Err(SqlError::new(
+                        sqlstate::AMBIGUOUS_COLUMN,
+                        format!("{what} \"{name}\" is ambiguous"),
+                    ));
                 }
             }
         }
@@ -321,7 +354,12 @@ impl Binder<'_> {
             None => Found::Expr(bound),
         })
     }
-    fn order_by(&mut self, keys: &[ast::OrderByExpr], targets: &[Target], _list: &[SelectItem]) -> Result<Vec<Order>> {
+    fn order_by(
+        &mut self,
+        keys: &[ast::OrderByExpr],
+        targets: &[Target],
+        _list: &[SelectItem],
+    ) -> Result<Vec<Order>> {
         let mut order = Vec::with_capacity(keys.len());
         for key in keys {
             order.push(match self.order_item(&key.expr, targets, "ORDER BY")? {
@@ -336,7 +374,12 @@ impl Binder<'_> {
         }
         Ok(order)
     }
-    fn distinct_keys(&mut self, distinct: Option<&Distinct>, targets: &[Target], order: &[Order]) -> Result<Option<DistinctKeys>> {
+    fn distinct_keys(
+        &mut self,
+        distinct: Option<&Distinct>,
+        targets: &[Target],
+        order: &[Order],
+    ) -> Result<Option<DistinctKeys>> {
         match distinct {
             None | Some(Distinct::All) => Ok(None),
             Some(Distinct::Distinct) => {
@@ -353,7 +396,9 @@ impl Binder<'_> {
                 for expr in exprs {
                     keys.push(match self.order_item(expr, targets, "SELECT DISTINCT ON")? {
                         Found::Target(at) => Order::Target(at, false, false),
-                        Found::Expr(expr) => Order::Expr(SortKey { expr, descending: false, nulls_first: false }),
+                        Found::Expr(expr) => {
+                            Order::Expr(SortKey { expr, descending: false, nulls_first: false })
+                        }
                     });
                 }
                 let matches = |o: &Order| keys.iter().any(|k| k.same(o));
@@ -375,7 +420,10 @@ impl Binder<'_> {
         self.frame_mut()?.scope = scope;
         let bound = bound.map_err(|e| {
             if e.sqlstate() == sqlstate::UNDEFINED_COLUMN {
-                SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, format!("argument of {what} must not contain variables"))
+                SqlError::new(
+                    sqlstate::INVALID_COLUMN_REFERENCE,
+                    format!("argument of {what} must not contain variables"),
+                )
             } else {
                 e
             }
@@ -384,15 +432,20 @@ impl Binder<'_> {
         let bound = self
             .try_coerce(bound, Type::INT8.into(), crate::types::cast::CastContext::Assignment)?
             .ok_or_else(|| {
-                SqlError::new(
-                    sqlstate::DATATYPE_MISMATCH,
-                    format!("argument of {what} must be type bigint, not type {}", from.sql_name()),
-                )
-            })?;
+            SqlError::new(
+                sqlstate::DATATYPE_MISMATCH,
+                format!("argument of {what} must be type bigint, not type {}", from.sql_name()),
+            )
+        })?;
         Ok(if matches!(bound.kind, ExprKind::Const(Datum::Null)) { None } else { Some(bound) })
     }
     /// GROUP BY: keys, grouping sets, and whether there is any at all.
-    fn group_by(&mut self, group_by: &GroupByExpr, targets: &[Target], _list: &[SelectItem]) -> Result<(Grouping, bool)> {
+    fn group_by(
+        &mut self,
+        group_by: &GroupByExpr,
+        targets: &[Target],
+        _list: &[SelectItem],
+    ) -> Result<(Grouping, bool)> {
         let GroupByExpr::Expressions(exprs, modifiers) = group_by else {
             return Err(SqlError::unsupported("GROUP BY ALL"));
         };
@@ -403,20 +456,30 @@ impl Binder<'_> {
         }
         for modifier in modifiers {
             let sets = match modifier {
-                GroupByWithModifier::GroupingSets(expr) => self.grouping_sets(expr, targets, &mut grouping)?,
+                GroupByWithModifier::GroupingSets(expr) => {
+                    self.grouping_sets(expr, targets, &mut grouping)?
+                }
                 other => return Err(SqlError::syntax(format!("syntax error at or near \"{other}\""))),
             };
             grouping.sets = cross(&grouping.sets, &sets)?;
         }
         Ok((grouping, !exprs.is_empty() || !modifiers.is_empty()))
     }
-    fn grouping_sets(&mut self, expr: &ast::Expr, targets: &[Target], grouping: &mut Grouping) -> Result<Vec<Vec<usize>>> {
+    fn grouping_sets(
+        &mut self,
+        expr: &ast::Expr,
+        targets: &[Target],
+        grouping: &mut Grouping,
+    ) -> Result<Vec<Vec<usize>>> {
         Ok(match expr {
             ast::Expr::GroupingSets(sets) => {
                 let mut all = Vec::new();
                 for set in sets {
                     // A set of one ROLLUP or CUBE stands for all of that one's sets.
-                    if let [nested @ (ast::Expr::Rollup(_) | ast::Expr::Cube(_) | ast::Expr::GroupingSets(_))] = set.as_slice() {
+                    if let [
+                        nested @ (ast::Expr::Rollup(_) | ast::Expr::Cube(_) | ast::Expr::GroupingSets(_)),
+                    ] = set.as_slice()
+                    {
                         all.extend(self.nested(|b| b.grouping_sets(nested, targets, grouping))?);
                     } else {
                         all.extend(self.key_lists(std::slice::from_ref(set), targets, grouping)?);
@@ -453,7 +516,12 @@ impl Binder<'_> {
             other => vec![self.group_key(other, targets, grouping)?],
         })
     }
-    fn key_lists(&mut self, lists: &[Vec<ast::Expr>], targets: &[Target], grouping: &mut Grouping) -> Result<Vec<Vec<usize>>> {
+    fn key_lists(
+        &mut self,
+        lists: &[Vec<ast::Expr>],
+        targets: &[Target],
+        grouping: &mut Grouping,
+    ) -> Result<Vec<Vec<usize>>> {
         let mut all = Vec::with_capacity(lists.len());
         for list in lists {
             let mut keys = Vec::with_capacity(list.len());
@@ -465,7 +533,12 @@ impl Binder<'_> {
         Ok(all)
     }
     /// The key (or keys of a row) of one expression.
-    fn group_key(&mut self, expr: &ast::Expr, targets: &[Target], grouping: &mut Grouping) -> Result<Vec<usize>> {
+    fn group_key(
+        &mut self,
+        expr: &ast::Expr,
+        targets: &[Target],
+        grouping: &mut Grouping,
+    ) -> Result<Vec<usize>> {
         let mut plain = expr;
         while let ast::Expr::Nested(inner) = plain {
             plain = inner;
@@ -477,7 +550,9 @@ impl Binder<'_> {
             let name = fold(ident);
             match self.frame()?.scope.find(&name)? {
                 Some(column) => Some(column.expr.clone()),
-                None => Self::by_name(&name, targets, "GROUP BY")?.and_then(|at| targets.get(at)).map(|t| t.expr.clone()),
+                None => Self::by_name(&name, targets, "GROUP BY")?
+                    .and_then(|at| targets.get(at))
+                    .map(|t| t.expr.clone()),
             }
         } else {
             None
@@ -486,9 +561,13 @@ impl Binder<'_> {
             Some(bound) => bound,
             None => self.without_aggregates("GROUP BY", |b| b.expr(expr))?,
         };
-        let has_aggregate = visit::any(&bound, &mut |e| matches!(e.kind, ExprKind::Column(c) if c >= AGGREGATE_BASE));
+        let has_aggregate =
+            visit::any(&bound, &mut |e| matches!(e.kind, ExprKind::Column(c) if c >= AGGREGATE_BASE));
         if has_aggregate {
-            return Err(SqlError::new(sqlstate::GROUPING_ERROR, "aggregate functions are not allowed in GROUP BY"));
+            return Err(SqlError::new(
+                sqlstate::GROUPING_ERROR,
+                "aggregate functions are not allowed in GROUP BY",
+            ));
         }
         let parts = match bound.kind {
             ExprKind::Row { args, .. } if matches!(plain, ast::Expr::Tuple(_)) => args,
@@ -522,7 +601,13 @@ impl Binder<'_> {
         if targets.is_empty() {
             return Ok(plan);
         }
-        Ok(Plan::LockRows { input: Box::new(plan), targets, recheck: condition, share: locking.share, wait: locking.wait })
+        Ok(Plan::LockRows {
+            input: Box::new(plan),
+            targets,
+            recheck: condition,
+            share: locking.share,
+            wait: locking.wait,
+        })
     }
 }
 
@@ -590,7 +675,10 @@ enum DistinctKeys {
 
 fn cross(left: &[Vec<usize>], right: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
     if left.len().saturating_mul(right.len()) > GROUPING_SETS_MAX {
-        return Err(SqlError::new(sqlstate::STATEMENT_TOO_COMPLEX, format!("too many grouping sets present (maximum {GROUPING_SETS_MAX})")));
+        return Err(SqlError::new(
+            sqlstate::STATEMENT_TOO_COMPLEX,
+            format!("too many grouping sets present (maximum {GROUPING_SETS_MAX})"),
+        ));
     }
     let both = |l: &Vec<usize>, r: &Vec<usize>| {
         let mut set = l.clone();
@@ -605,17 +693,25 @@ fn lock_refused(with: &str) -> SqlError {
 }
 
 /// A sort of `plan`; `all` where something between it and LIMIT may drop rows.
-pub(super) fn sorted(plan: Plan, keys: Vec<SortKey>, limit: &Option<Expr>, offset: &Option<Expr>, all: bool) -> Plan {
+pub(super) fn sorted(
+    plan: Plan,
+    keys: Vec<SortKey>,
+    limit: &Option<Expr>,
+    offset: &Option<Expr>,
+    all: bool,
+) -> Plan {
     // A constant sorts nothing.
-    let keys: Vec<SortKey> = keys.into_iter().filter(|k| !matches!(k.expr.kind, ExprKind::Const(_))).collect();
+    let keys: Vec<SortKey> =
+        keys.into_iter().filter(|k| !matches!(k.expr.kind, ExprKind::Const(_))).collect();
     if keys.is_empty() {
         return plan;
     }
     let limit = match (limit, offset) {
         (Some(limit), None) if !all => Some(limit.clone()),
-        (Some(Expr { kind: ExprKind::Const(Datum::Int8(l)), .. }), Some(Expr { kind: ExprKind::Const(Datum::Int8(o)), .. })) if !all => {
-            l.checked_add(*o).map(|n| Expr::constant(Datum::Int8(n), Type::INT8))
-        }
+        (
+            Some(Expr { kind: ExprKind::Const(Datum::Int8(l)), .. }),
+            Some(Expr { kind: ExprKind::Const(Datum::Int8(o)), .. }),
+        ) if !all => l.checked_add(*o).map(|n| Expr::constant(Datum::Int8(n), Type::INT8)),
         _ => None,
     };
     Plan::Sort { input: Box::new(plan), keys, limit }

@@ -3,7 +3,9 @@
 use super::Binder;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::types::{BUILTIN_TYPES, ColumnType, Type};
-use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, ObjectNamePart, TimezoneInfo};
+use sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, ObjectNamePart, TimezoneInfo,
+};
 
 /// An identifier as PostgreSQL folds it: lower case unless quoted.
 pub(super) fn fold(ident: &sqlparser::ast::Ident) -> String {
@@ -25,7 +27,10 @@ fn length(length: &Option<CharacterLength>, what: &str) -> Result<Option<i32>> {
     match length {
         None => Ok(None),
         Some(CharacterLength::IntegerLength { length, .. }) => match i32::try_from(*length) {
-            Ok(0) => Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, format!("length for type {what} must be at least 1"))),
+            Ok(0) => Err(SqlError::new(
+                sqlstate::INVALID_PARAMETER_VALUE,
+                format!("length for type {what} must be at least 1"),
+            )),
             Ok(n) if n <= 10_485_760 => Ok(Some(n + 4)),
             _ => Err(SqlError::new(
                 sqlstate::INVALID_PARAMETER_VALUE,
@@ -93,7 +98,9 @@ pub fn bind_type(ty: &DataType) -> Result<ColumnType> {
             with(Type::VARCHAR, length(n, "varchar")?.unwrap_or(-1))
         }
         DataType::Uuid => plain(Type::UUID),
-        DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => with(Type::NUMERIC, numeric(info)?),
+        DataType::Numeric(info) | DataType::Decimal(info) | DataType::Dec(info) => {
+            with(Type::NUMERIC, numeric(info)?)
+        }
         DataType::Float(info) => match info {
             ExactNumberInfo::None => plain(Type::FLOAT8),
             ExactNumberInfo::Precision(p @ 1..=24) => {
@@ -117,9 +124,13 @@ pub fn bind_type(ty: &DataType) -> Result<ColumnType> {
         DataType::Float8 | DataType::DoublePrecision => plain(Type::FLOAT8),
         DataType::Bool | DataType::Boolean => plain(Type::BOOL),
         DataType::Date => plain(Type::DATE),
-        DataType::Time(p, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => with(Type::TIME, time_precision(*p)),
+        DataType::Time(p, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            with(Type::TIME, time_precision(*p))
+        }
         DataType::Time(..) => Err(SqlError::unsupported("type time with time zone")),
-        DataType::Timestamp(p, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => with(Type::TIMESTAMP, time_precision(*p)),
+        DataType::Timestamp(p, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            with(Type::TIMESTAMP, time_precision(*p))
+        }
         DataType::Timestamp(p, _) => with(Type::TIMESTAMPTZ, time_precision(*p)),
         DataType::Interval { .. } => plain(Type::INTERVAL),
         DataType::JSON => plain(Type::JSON),
@@ -129,11 +140,17 @@ pub fn bind_type(ty: &DataType) -> Result<ColumnType> {
         DataType::Bytea => plain(Type::BYTEA),
         DataType::Collate(inner, _) => bind_type(inner),
         DataType::Array(
-            ArrayElemTypeDef::SquareBracket(inner, _) | ArrayElemTypeDef::Qualified(inner, _) | ArrayElemTypeDef::AngleBracket(inner),
+            ArrayElemTypeDef::SquareBracket(inner, _)
+            | ArrayElemTypeDef::Qualified(inner, _)
+            | ArrayElemTypeDef::AngleBracket(inner),
         ) => {
             let inner = bind_type(inner)?;
             // int[][] is int[]: dimensions are no part of the type.
-            let ty = if inner.ty.element().is_some() && inner.ty.array().is_none() { Some(inner.ty) } else { inner.ty.array() };
+            let ty = if inner.ty.element().is_some() && inner.ty.array().is_none() {
+                Some(inner.ty)
+            } else {
+                inner.ty.array()
+            };
             match ty {
                 Some(ty) => with(ty, inner.typmod),
                 None => Err(SqlError::new(
@@ -152,7 +169,9 @@ fn custom(name: &ObjectName, modifiers: &[sqlparser::ast::TypeModifier]) -> Resu
     let quoted = matches!(name.0.last(), Some(ObjectNamePart::Identifier(i)) if i.quote_style.is_some());
     let Some(last) = parts.last() else { return Err(undefined_type("")) };
     let full = parts.join(".");
-    if parts.len() > 2 || (parts.len() == 2 && parts.first().is_some_and(|s| s != "pg_catalog" && s != "information_schema")) {
+    if parts.len() > 2
+        || (parts.len() == 2 && parts.first().is_some_and(|s| s != "pg_catalog" && s != "information_schema"))
+    {
         return Err(undefined_type(&full));
     }
     let found = match last.as_str() {
@@ -160,7 +179,13 @@ fn custom(name: &ObjectName, modifiers: &[sqlparser::ast::TypeModifier]) -> Resu
         "char" if !quoted && parts.len() == 1 => Some(Type::BPCHAR),
         // Domains of information_schema are the types under them.
         "sql_identifier" | "cardinal_number" | "character_data" | "yes_or_no" if parts.len() == 2 => {
-            Some(if last == "cardinal_number" { Type::INT4 } else if last == "sql_identifier" { Type::NAME } else { Type::VARCHAR })
+            Some(if last == "cardinal_number" {
+                Type::INT4
+            } else if last == "sql_identifier" {
+                Type::NAME
+            } else {
+                Type::VARCHAR
+            })
         }
         "int" | "integer" if !quoted => Some(Type::INT4),
         "bigint" if !quoted => Some(Type::INT8),
@@ -175,7 +200,11 @@ fn custom(name: &ObjectName, modifiers: &[sqlparser::ast::TypeModifier]) -> Resu
     let numbers: Vec<i64> = modifiers.iter().map(|m| m.to_string().parse().unwrap_or(-1)).collect();
     let typmod = match (ty, numbers.as_slice()) {
         (_, []) => {
-            if ty == Type::BPCHAR && last == "char" { 5 } else { -1 }
+            if ty == Type::BPCHAR && last == "char" {
+                5
+            } else {
+                -1
+            }
         }
         (Type::VARCHAR | Type::BPCHAR, [n]) => {
             let n = u64::try_from(*n).unwrap_or(0);
@@ -184,7 +213,9 @@ fn custom(name: &ObjectName, modifiers: &[sqlparser::ast::TypeModifier]) -> Resu
         }
         (Type::NUMERIC, [p]) => numeric_typmod(*p, 0)?,
         (Type::NUMERIC, [p, s]) => numeric_typmod(*p, *s)?,
-        (Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::INTERVAL, [p]) => time_precision(u64::try_from(*p).ok()),
+        (Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::INTERVAL, [p]) => {
+            time_precision(u64::try_from(*p).ok())
+        }
         _ => return Err(SqlError::syntax(format!("type modifier is not allowed for type \"{last}\""))),
     };
     Ok(ColumnType { ty, typmod })

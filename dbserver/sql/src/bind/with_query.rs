@@ -16,7 +16,9 @@ const SET_OPERATIONS_MAX: usize = 400;
 
 impl Binder<'_> {
     pub(super) fn query_statement(&mut self, query: &ast::Query) -> Result<Bound> {
-        if let SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) = &*query.body {
+        if let SetExpr::Insert(statement) | SetExpr::Update(statement) | SetExpr::Delete(statement) =
+            &*query.body
+        {
             return self.with(query.with.as_ref(), |b| b.statement(statement), |bound| &mut bound.plan);
         }
         let bound = self.query(query)?;
@@ -47,7 +49,8 @@ impl Binder<'_> {
                 offset = o.as_ref().map(|o| &o.value);
             }
             Some(LimitClause::OffsetCommaLimit { .. }) => {
-                return Err(SqlError::syntax("LIMIT #,# syntax is not supported").with_hint("Use separate LIMIT and OFFSET clauses."));
+                return Err(SqlError::syntax("LIMIT #,# syntax is not supported")
+                    .with_hint("Use separate LIMIT and OFFSET clauses."));
             }
         }
         if let Some(fetch) = &query.fetch {
@@ -109,7 +112,9 @@ impl Binder<'_> {
                         "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
                     )
                     .with_detail("Only result column names can be used, not expressions or functions.")
-                    .with_hint("Add the expression/function to every SELECT, or move the UNION into a FROM clause."));
+                    .with_hint(
+                        "Add the expression/function to every SELECT, or move the UNION into a FROM clause.",
+                    ));
                 }
             };
             let ty = bound.columns.get(at).map_or(Type::TEXT.into(), |c| c.ty);
@@ -128,10 +133,12 @@ impl Binder<'_> {
             SetExpr::Values(values) => self.values(values),
             SetExpr::SetOperation { .. } => self.set_operations(body),
             SetExpr::Table(_) => Err(SqlError::unsupported("TABLE in a set operation")),
-            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => Err(SqlError::new(
-                sqlstate::FEATURE_NOT_SUPPORTED,
-                "WITH clause containing a data-modifying statement must be at the top level",
-            )),
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                Err(SqlError::new(
+                    sqlstate::FEATURE_NOT_SUPPORTED,
+                    "WITH clause containing a data-modifying statement must be at the top level",
+                ))
+            }
         }
     }
     /// The tree of a chain leans to the left: walked, not recursed into.
@@ -152,7 +159,13 @@ impl Binder<'_> {
         }
         Ok(query)
     }
-    fn set_operation(&mut self, mut left: Query, op: SetOperator, quantifier: SetQuantifier, mut right: Query) -> Result<Query> {
+    fn set_operation(
+        &mut self,
+        mut left: Query,
+        op: SetOperator,
+        quantifier: SetQuantifier,
+        mut right: Query,
+    ) -> Result<Query> {
         let (op, what) = match op {
             SetOperator::Union => (SetOp::Union, "UNION"),
             SetOperator::Intersect => (SetOp::Intersect, "INTERSECT"),
@@ -223,8 +236,11 @@ impl Binder<'_> {
         if query.columns.iter().all(|c| c.ty.ty != Type::UNKNOWN) {
             return Ok(());
         }
-        let targets: Vec<Type> =
-            query.columns.iter().map(|c| if c.ty.ty == Type::UNKNOWN { Type::TEXT } else { c.ty.ty }).collect();
+        let targets: Vec<Type> = query
+            .columns
+            .iter()
+            .map(|c| if c.ty.ty == Type::UNKNOWN { Type::TEXT } else { c.ty.ty })
+            .collect();
         self.convert_columns(query, &targets, "SELECT")
     }
     /// Converts a query's outputs. Untyped ones get their type where they are computed, others a cast on top.

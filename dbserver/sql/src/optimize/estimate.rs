@@ -13,7 +13,13 @@ pub(crate) fn selectivity(condition: &Expr) -> f64 {
         ExprKind::And(parts) => parts.iter().map(selectivity).product(),
         ExprKind::Or(parts) => 1.0 - parts.iter().map(|p| 1.0 - selectivity(p)).product::<f64>(),
         ExprKind::Not(inner) => 1.0 - selectivity(inner),
-        ExprKind::IsNull { negated, .. } => if *negated { 0.995 } else { 0.005 },
+        ExprKind::IsNull { negated, .. } => {
+            if *negated {
+                0.995
+            } else {
+                0.005
+            }
+        }
         ExprKind::InList { list, .. } => (0.005 * list.len() as f64).min(0.5),
         ExprKind::ArrayCompare { all: false, .. } => 0.05,
         _ => match keys::operator(condition).map(|(name, _)| name) {
@@ -66,7 +72,9 @@ pub(crate) fn rows(plan: &Plan) -> f64 {
                 (rows(input) / 10.0).max(1.0) * sets.len() as f64
             }
         }
-        Plan::Limit { input, limit, .. } => constant(limit).map_or_else(|| rows(input), |l| l.min(rows(input))),
+        Plan::Limit { input, limit, .. } => {
+            constant(limit).map_or_else(|| rows(input), |l| l.min(rows(input)))
+        }
         Plan::Distinct { input, .. } => (rows(input) / 5.0).max(1.0),
         Plan::SetOperation { op, left, right, .. } => match op {
             SetOp::Union => rows(left) + rows(right),

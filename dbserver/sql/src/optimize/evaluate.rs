@@ -24,7 +24,8 @@ pub(super) fn call(function: &Function, args: &[Expr], settings: &EvalSettings) 
     let types: Vec<Type> = args.iter().map(|a| a.ty).collect();
     let query = QueryContext::unlimited();
     let catalog = Arc::new(Catalog::default());
-    let context = EvalContext { query: &query, catalog: &catalog, settings, params: &[], session: &NoSession };
+    let context =
+        EvalContext { query: &query, catalog: &catalog, settings, params: &[], session: &NoSession };
     function.call(&values, &types, &context).ok()
 }
 

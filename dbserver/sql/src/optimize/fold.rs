@@ -33,7 +33,9 @@ pub(crate) fn fold_in_place(expr: &mut Expr, settings: &EvalSettings) {
         Ok(())
     });
     let folded = match &mut expr.kind {
-        ExprKind::Call { function, args } if function.volatility == Volatility::Immutable && args.iter().all(is_const) => {
+        ExprKind::Call { function, args }
+            if function.volatility == Volatility::Immutable && args.iter().all(is_const) =>
+        {
             if function.strict && args.iter().any(|a| matches!(a.kind, ExprKind::Const(Datum::Null))) {
                 Some(ExprKind::Const(Datum::Null))
             } else {
@@ -49,11 +51,13 @@ pub(crate) fn fold_in_place(expr: &mut Expr, settings: &EvalSettings) {
         },
         ExprKind::And(parts) => logic(parts, true),
         ExprKind::Or(parts) => logic(parts, false),
-        ExprKind::Not(inner) => bool_const(inner).map(|b| {
-            ExprKind::Const(b.map_or(Datum::Null, |b| Datum::Bool(!b)))
-        }),
+        ExprKind::Not(inner) => {
+            bool_const(inner).map(|b| ExprKind::Const(b.map_or(Datum::Null, |b| Datum::Bool(!b))))
+        }
         ExprKind::IsNull { arg, negated } => match &arg.kind {
-            ExprKind::Const(value) if arg.ty != Type::RECORD => Some(ExprKind::Const(Datum::Bool(value.is_null() != *negated))),
+            ExprKind::Const(value) if arg.ty != Type::RECORD => {
+                Some(ExprKind::Const(Datum::Bool(value.is_null() != *negated)))
+            }
             _ => None,
         },
         ExprKind::Array(items) if items.iter().all(|i| is_const(i) && i.ty.element().is_none()) => {
@@ -67,7 +71,11 @@ pub(crate) fn fold_in_place(expr: &mut Expr, settings: &EvalSettings) {
             expr.ty.element().filter(|_| expr.ty.array().is_none()).and_then(|element| {
                 let len = i32::try_from(values.len()).ok()?;
                 let dims = if values.is_empty() { Vec::new() } else { vec![(len, 1)] };
-                Some(ExprKind::Const(Datum::Array(std::sync::Arc::new(crate::types::Array { element, dims, values }))))
+                Some(ExprKind::Const(Datum::Array(std::sync::Arc::new(crate::types::Array {
+                    element,
+                    dims,
+                    values,
+                }))))
             })
         }
         ExprKind::Case { whens, otherwise } => {

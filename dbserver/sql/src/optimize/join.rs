@@ -33,7 +33,9 @@ fn flatten(plan: Plan, first: usize, leaves: &mut Vec<Leaf>, conditions: &mut Ve
                 visit::conjuncts(on, conditions);
             }
         }
-        Plan::Filter { input, predicate } if matches!(*input, Plan::NestedLoop { kind: JoinKind::Inner, .. }) => {
+        Plan::Filter { input, predicate }
+            if matches!(*input, Plan::NestedLoop { kind: JoinKind::Inner, .. }) =>
+        {
             flatten(*input, first, leaves, conditions);
             let mut predicate = predicate;
             visit::shift(&mut predicate, first);
@@ -55,7 +57,10 @@ pub(super) fn inner(plan: Plan, mut conditions: Vec<Expr>) -> Result<Plan> {
     let (mut conditions, above) = partition(conditions, |c| !visit::is_volatile(c));
     let mut pushed = Vec::with_capacity(leaves.len());
     for leaf in leaves {
-        let own = |c: &Expr| columns_all(c, |at| at >= leaf.first && at < leaf.first + leaf.width) && !visit::is_row_independent(c);
+        let own = |c: &Expr| {
+            columns_all(c, |at| at >= leaf.first && at < leaf.first + leaf.width)
+                && !visit::is_row_independent(c)
+        };
         let (mine, rest) = partition(conditions, own);
         conditions = rest;
         let mine = mine.into_iter().map(|c| shifted_down(c, leaf.first)).collect();
@@ -72,8 +77,9 @@ pub(super) fn inner(plan: Plan, mut conditions: Vec<Expr>) -> Result<Plan> {
         let next = if reorder { best_next(&current, &columns, &pushed, &conditions) } else { 0 };
         let leaf = pushed.remove(next);
         let leaf_columns = leaf.first..leaf.first + leaf.width;
-        let (mine, rest) =
-            partition(conditions, |c| columns_all(c, |at| columns.contains(&at) || leaf_columns.contains(&at)));
+        let (mine, rest) = partition(conditions, |c| {
+            columns_all(c, |at| columns.contains(&at) || leaf_columns.contains(&at))
+        });
         conditions = rest;
         (current, columns) = join_leaf(current, columns, leaf, mine)?;
     }
@@ -83,7 +89,10 @@ pub(super) fn inner(plan: Plan, mut conditions: Vec<Expr>) -> Result<Plan> {
         let types = visit::types(&current);
         let mut exprs = Vec::with_capacity(total);
         for column in 0..total {
-            let at = columns.iter().position(|c| *c == column).ok_or_else(|| SqlError::internal("a column was lost in a join"))?;
+            let at = columns
+                .iter()
+                .position(|c| *c == column)
+                .ok_or_else(|| SqlError::internal("a column was lost in a join"))?;
             let ty = types.get(at).ok_or_else(|| SqlError::internal("a column beyond a join's row"))?;
             exprs.push(Expr::column(at, ty.ty, ty.typmod));
         }
@@ -135,7 +144,11 @@ fn best_next(current: &Plan, columns: &[usize], leaves: &[Leaf], conditions: &[E
         let between = |c: &&Expr| connected(c, &|x| columns.contains(&x), &|x| range.contains(&x));
         let mut result = rows * leaf_rows;
         for condition in conditions.iter().filter(between) {
-            result *= if is_equality(condition) { 1.0 / rows.max(leaf_rows).max(1.0) } else { estimate::selectivity(condition) };
+            result *= if is_equality(condition) {
+                1.0 / rows.max(leaf_rows).max(1.0)
+            } else {
+                estimate::selectivity(condition)
+            };
         }
         let linked = conditions.iter().any(|c| is_equality(c) && between(&c));
         if !linked {
@@ -159,31 +172,38 @@ fn equi(conditions: Vec<Expr>, width: usize) -> Equi {
     let mut found = Equi { left: Vec::new(), right: Vec::new(), rest: Vec::new() };
     for condition in conditions {
         let sides = match &condition.kind {
-            ExprKind::Call { function, args } if is_equality(&condition) && !visit::has_subquery(&condition) => match args.as_slice() {
-                [a, b] => {
-                    let hashable = functions::equality(a.ty).is_some_and(|f| std::ptr::eq(f, *function)) && a.ty == b.ty;
-                    let on_left = |e: &Expr| columns_all(e, |c| c < width) && !visit::is_row_independent(e);
-                    let on_right = |e: &Expr| columns_all(e, |c| c >= width) && !visit::is_row_independent(e);
-                    if !hashable {
-                        widened(a, b).and_then(|(a, b)| {
-                            if on_left(&a) && on_right(&b) {
-                                Some((a, b))
-                            } else if on_left(&b) && on_right(&a) {
-                                Some((b, a))
-                            } else {
-                                None
-                            }
-                        })
-                    } else if on_left(a) && on_right(b) {
-                        Some((a.clone(), b.clone()))
-                    } else if on_left(b) && on_right(a) {
-                        Some((b.clone(), a.clone()))
-                    } else {
-                        None
+            ExprKind::Call { function, args }
+                if is_equality(&condition) && !visit::has_subquery(&condition) =>
+            {
+                match args.as_slice() {
+                    [a, b] => {
+                        let hashable = functions::equality(a.ty).is_some_and(|f| std::ptr::eq(f, *function))
+                            && a.ty == b.ty;
+                        let on_left =
+                            |e: &Expr| columns_all(e, |c| c < width) && !visit::is_row_independent(e);
+                        let on_right =
+                            |e: &Expr| columns_all(e, |c| c >= width) && !visit::is_row_independent(e);
+                        if !hashable {
+                            widened(a, b).and_then(|(a, b)| {
+                                if on_left(&a) && on_right(&b) {
+                                    Some((a, b))
+                                } else if on_left(&b) && on_right(&a) {
+                                    Some((b, a))
+                                } else {
+                                    None
+                                }
+                            })
+                        } else if on_left(a) && on_right(b) {
+                            Some((a.clone(), b.clone()))
+                        } else if on_left(b) && on_right(a) {
+                            Some((b.clone(), a.clone()))
+                        } else {
+                            None
+                        }
                     }
+                    _ => None,
                 }
-                _ => None,
-            },
+            }
             _ => None,
         };
         match sides {
@@ -218,7 +238,12 @@ fn widened(a: &Expr, b: &Expr) -> Option<(Expr, Expr)> {
 }
 
 /// Adds a relation to what is joined; conditions are over the whole row.
-fn join_leaf(current: Plan, columns: Vec<usize>, leaf: Leaf, conditions: Vec<Expr>) -> Result<(Plan, Vec<usize>)> {
+fn join_leaf(
+    current: Plan,
+    columns: Vec<usize>,
+    leaf: Leaf,
+    conditions: Vec<Expr>,
+) -> Result<(Plan, Vec<usize>)> {
     let width = columns.len();
     let mut both = columns.clone();
     both.extend(leaf.first..leaf.first + leaf.width);
@@ -230,7 +255,12 @@ fn join_leaf(current: Plan, columns: Vec<usize>, leaf: Leaf, conditions: Vec<Exp
     let keyed = equi(conditions, width);
     if keyed.left.is_empty() {
         let on = visit::conjunction(keyed.rest);
-        let plan = Plan::NestedLoop { kind: JoinKind::Inner, left: Box::new(current), right: Box::new(leaf.plan), on };
+        let plan = Plan::NestedLoop {
+            kind: JoinKind::Inner,
+            left: Box::new(current),
+            right: Box::new(leaf.plan),
+            on,
+        };
         return Ok((plan, both));
     }
     if right_rows <= left_rows {
@@ -352,7 +382,8 @@ fn outer_values(mut expr: Expr, width: Option<usize>, args: &mut Vec<Expr>) -> E
         return expr;
     }
     let Ok(()) = visit::children_mut::<std::convert::Infallible>(&mut expr, &mut |child| {
-        let taken = std::mem::replace(child, Expr::constant(crate::types::Datum::Null, crate::types::Type::UNKNOWN));
+        let taken =
+            std::mem::replace(child, Expr::constant(crate::types::Datum::Null, crate::types::Type::UNKNOWN));
         *child = outer_values(taken, width, args);
         Ok(())
     });

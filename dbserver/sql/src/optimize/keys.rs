@@ -11,7 +11,9 @@ use std::sync::Arc;
 /// The name of a call's operator.
 pub(crate) fn operator(expr: &Expr) -> Option<(&'static str, &[Expr])> {
     match &expr.kind {
-        ExprKind::Call { function, args } if args.len() == 2 => Some((functions::operator_of(function)?.name, args)),
+        ExprKind::Call { function, args } if args.len() == 2 => {
+            Some((functions::operator_of(function)?.name, args))
+        }
         _ => None,
     }
 }
@@ -97,7 +99,8 @@ fn any_of(condition: &Expr, column: usize, ty: Type) -> Option<Expr> {
             let equal = functions::operator_of(function)?.name == "=";
             let element = array.ty.element()?;
             let fits = element == ty || is_relabel(element, ty);
-            let fixed = visit::is_row_independent(array) && !visit::is_volatile(array) && !visit::has_subquery(array);
+            let fixed =
+                visit::is_row_independent(array) && !visit::is_volatile(array) && !visit::has_subquery(array);
             (equal && fits && fixed && array.ty.array().is_none()).then(|| (**array).clone())
         }
         _ => None,
@@ -128,7 +131,8 @@ fn matched(conditions: &[Expr], keys: &[KeyColumn]) -> Option<Match> {
     let mut keys = keys.iter();
     let mut next = keys.next();
     while let Some(key) = next {
-        let value = conditions.iter().enumerate().find_map(|(i, c)| Some((i, equal_to(c, key.output, key.ty)?)));
+        let value =
+            conditions.iter().enumerate().find_map(|(i, c)| Some((i, equal_to(c, key.output, key.ty)?)));
         let Some((i, value)) = value else { break };
         found.bounds.equal.push(value);
         found.used.push(i);
@@ -189,13 +193,15 @@ pub(crate) fn choose_access(mut scan: Scan) -> Scan {
     // (score, unique, match, index)
     let mut best: Option<(usize, Match, Option<usize>)> = None;
     let primary = key_columns(&scan, table.primary_key.iter().map(|p| (Some(*p), false)));
-    let mut consider = |score_bonus: usize, unique_width: Option<usize>, found: Match, index: Option<usize>| {
-        let unique = unique_width.is_some_and(|w| found.equal >= w && found.bounds.any.is_none());
-        let score = usize::from(unique) * 1000 + found.equal * 10 + usize::from(found.range) * 3 + score_bonus;
-        if best.as_ref().is_none_or(|(b, ..)| score > *b) {
-            best = Some((score, found, index));
-        }
-    };
+    let mut consider =
+        |score_bonus: usize, unique_width: Option<usize>, found: Match, index: Option<usize>| {
+            let unique = unique_width.is_some_and(|w| found.equal >= w && found.bounds.any.is_none());
+            let score =
+                usize::from(unique) * 1000 + found.equal * 10 + usize::from(found.range) * 3 + score_bonus;
+            if best.as_ref().is_none_or(|(b, ..)| score > *b) {
+                best = Some((score, found, index));
+            }
+        };
     if let Some(found) = matched(&conditions, &primary) {
         // The rows are there at once: no second look-up.
         consider(2, Some(table.primary_key.len()), found, None);
@@ -235,5 +241,9 @@ pub(crate) fn has_index_on(scan: &Scan, outputs: &[usize]) -> bool {
         position.is_some_and(|p| outputs.iter().any(|o| scan.columns.get(*o) == Some(&p)))
     };
     leads(scan.table.primary_key.first().copied())
-        || scan.table.indexes.iter().any(|i| i.predicate.is_none() && leads(i.keys.first().and_then(|k| k.column)))
+        || scan
+            .table
+            .indexes
+            .iter()
+            .any(|i| i.predicate.is_none() && leads(i.keys.first().and_then(|k| k.column)))
 }

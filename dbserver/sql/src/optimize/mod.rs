@@ -17,7 +17,6 @@ mod pushdown;
 mod unnest;
 pub(crate) mod walk;
 
-
 use crate::bind::BindContext;
 use crate::error::Result;
 use crate::expr::{Expr, ExprKind};

@@ -133,7 +133,8 @@ fn narrow(plan: Plan, needed: &[bool]) -> Result<(Plan, Moved)> {
             Ok((Plan::NestedLoop { kind, left: Box::new(left), right: Box::new(right), on }, moved))
         }
         Plan::HashJoin { kind, left, right, mut left_keys, mut right_keys, mut residual } => {
-            let (mut l, mut r) = split(needed, visit::width(&left), visit::width(&right), kind, &residual, &[]);
+            let (mut l, mut r) =
+                split(needed, visit::width(&left), visit::width(&right), kind, &residual, &[]);
             use_columns(&mut l, &left_keys);
             use_columns(&mut r, &right_keys);
             let (left, lm) = narrow(*left, &l)?;
@@ -145,10 +146,21 @@ fn narrow(plan: Plan, needed: &[bool]) -> Result<(Plan, Moved)> {
                 place(residual, &both);
             }
             let moved = outputs(kind, lm, both);
-            Ok((Plan::HashJoin { kind, left: Box::new(left), right: Box::new(right), left_keys, right_keys, residual }, moved))
+            Ok((
+                Plan::HashJoin {
+                    kind,
+                    left: Box::new(left),
+                    right: Box::new(right),
+                    left_keys,
+                    right_keys,
+                    residual,
+                },
+                moved,
+            ))
         }
         Plan::Apply { kind, left, mut right, mut on } => {
-            let (l, r) = split(needed, visit::width(&left), visit::width(&right.plan), kind, &on, &right.args);
+            let (l, r) =
+                split(needed, visit::width(&left), visit::width(&right.plan), kind, &on, &right.args);
             let (left, lm) = narrow(*left, &l)?;
             let sub = Arc::make_mut(&mut right);
             let inner = std::mem::replace(&mut sub.plan, Plan::Empty { types: Vec::new() });
@@ -177,7 +189,10 @@ fn narrow(plan: Plan, needed: &[bool]) -> Result<(Plan, Moved)> {
             let mut below = vec![false; visit::width(&input)];
             use_columns(&mut below, &groups);
             for a in &kept {
-                use_columns(&mut below, a.args.iter().chain(&a.filter).chain(a.order.iter().map(|k| &k.expr)));
+                use_columns(
+                    &mut below,
+                    a.args.iter().chain(&a.filter).chain(a.order.iter().map(|k| &k.expr)),
+                );
             }
             let (input, places) = narrow(*input, &below)?;
             groups.iter_mut().for_each(|g| place(g, &places));

@@ -17,7 +17,9 @@ pub(super) fn push(plan: Plan, mut conditions: Vec<Expr>) -> Result<Plan> {
         }
         Plan::Project { input, exprs } => {
             let (down, stay) = partition(conditions, |c| {
-                columns_all(c, |at| exprs.get(at).is_some_and(|e| !visit::is_volatile(e) && !visit::has_subquery(e)))
+                columns_all(c, |at| {
+                    exprs.get(at).is_some_and(|e| !visit::is_volatile(e) && !visit::has_subquery(e))
+                })
             });
             let down = down.into_iter().map(|c| substitute(c, &exprs)).collect();
             let input = Box::new(push(*input, down)?);
@@ -25,13 +27,18 @@ pub(super) fn push(plan: Plan, mut conditions: Vec<Expr>) -> Result<Plan> {
         }
         Plan::ProjectSet { input, exprs } => {
             let (down, stay) = partition(conditions, |c| {
-                columns_all(c, |at| matches!(exprs.get(at), Some(SetExpr::Scalar(e)) if !visit::is_volatile(e)))
+                columns_all(
+                    c,
+                    |at| matches!(exprs.get(at), Some(SetExpr::Scalar(e)) if !visit::is_volatile(e)),
+                )
             });
             let scalars: Vec<Expr> = exprs
                 .iter()
                 .map(|e| match e {
                     SetExpr::Scalar(e) => e.clone(),
-                    SetExpr::Set(..) => Expr::constant(crate::types::Datum::Null, crate::types::Type::UNKNOWN),
+                    SetExpr::Set(..) => {
+                        Expr::constant(crate::types::Datum::Null, crate::types::Type::UNKNOWN)
+                    }
                 })
                 .collect();
             let down = down.into_iter().map(|c| substitute(c, &scalars)).collect();
@@ -46,13 +53,15 @@ pub(super) fn push(plan: Plan, mut conditions: Vec<Expr>) -> Result<Plan> {
         Plan::Apply { kind, left, right, on } => {
             let width = visit::width(&left);
             let movable = |c: &Expr| !visit::is_volatile(c);
-            let (mut to_left, stay) = partition(conditions, |c| movable(c) && columns_all(c, |at| at < width));
+            let (mut to_left, stay) =
+                partition(conditions, |c| movable(c) && columns_all(c, |at| at < width));
             let mut right = right;
             let mut on_rest = Vec::new();
             if let Some(on) = on {
                 visit::conjuncts(on, &mut on_rest);
             }
-            let (inner, above) = if kind == JoinKind::Inner { (stay, Vec::new()) } else { (Vec::new(), stay) };
+            let (inner, above) =
+                if kind == JoinKind::Inner { (stay, Vec::new()) } else { (Vec::new(), stay) };
             on_rest.extend(inner);
             if kind == JoinKind::Inner {
                 let (more, rest) = partition(on_rest, |c| movable(c) && columns_all(c, |at| at < width));
@@ -96,7 +105,8 @@ pub(super) fn push(plan: Plan, mut conditions: Vec<Expr>) -> Result<Plan> {
             Ok(filter(Plan::SetOperation { op, all, left, right }, stay))
         }
         Plan::With { ctes, body } => {
-            let ctes = ctes.into_iter().map(|(id, p)| Ok((id, push(p, Vec::new())?))).collect::<Result<Vec<_>>>()?;
+            let ctes =
+                ctes.into_iter().map(|(id, p)| Ok((id, push(p, Vec::new())?))).collect::<Result<Vec<_>>>()?;
             Ok(Plan::With { ctes, body: Box::new(push(*body, conditions)?) })
         }
         Plan::Scan(mut scan) => {
@@ -120,7 +130,8 @@ fn push_join(plan: Plan, conditions: Vec<Expr>) -> Result<Plan> {
         visit::conjuncts(on, &mut on_parts);
     }
     // A condition that is never true for a null-extended row makes the outer join an inner one.
-    let rejects = |side: fn(usize, usize) -> bool| conditions.iter().any(|c| rejects_nulls(c, &|at| side(at, width)));
+    let rejects =
+        |side: fn(usize, usize) -> bool| conditions.iter().any(|c| rejects_nulls(c, &|at| side(at, width)));
     let on_right = |at: usize, width: usize| at >= width;
     let on_left = |at: usize, width: usize| at < width;
     let kind = match kind {
@@ -135,7 +146,10 @@ fn push_join(plan: Plan, conditions: Vec<Expr>) -> Result<Plan> {
         kind => kind,
     };
     if kind == JoinKind::Inner {
-        return join::inner(Plan::NestedLoop { kind, left, right, on: visit::conjunction(on_parts) }, conditions);
+        return join::inner(
+            Plan::NestedLoop { kind, left, right, on: visit::conjunction(on_parts) },
+            conditions,
+        );
     }
     let movable = |c: &Expr| !visit::is_volatile(c);
     let left_only = |c: &Expr| movable(c) && columns_all(c, |at| at < width);

@@ -33,7 +33,11 @@ fn join_of(condition: &Expr, width: usize) -> Option<(JoinKind, Plan, Option<Exp
     };
     let ExprKind::Subquery { kind, plan } = &condition.kind else { return None };
     // The arguments must be plain values of the row at hand: what comes from further out is not the join's to give.
-    if plan.args.iter().any(|a| visit::any(a, &mut |e| matches!(e.kind, ExprKind::Outer(_) | ExprKind::Subquery { .. }))) {
+    if plan
+        .args
+        .iter()
+        .any(|a| visit::any(a, &mut |e| matches!(e.kind, ExprKind::Outer(_) | ExprKind::Subquery { .. })))
+    {
         return None;
     }
     match kind {
@@ -117,7 +121,11 @@ fn lift(
             }
             exprs.iter().map(&in_join).collect()
         }
-        None => visit::types(rows).iter().enumerate().map(|(i, t)| Expr::column(width + i, t.ty, t.typmod)).collect(),
+        None => visit::types(rows)
+            .iter()
+            .enumerate()
+            .map(|(i, t)| Expr::column(width + i, t.ty, t.typmod))
+            .collect(),
     };
     let mut on: Vec<Expr> = outer.iter().map(&in_join).collect();
     on.extend(compare(&outputs)?);

@@ -22,7 +22,9 @@ pub(crate) fn children<'p>(plan: &'p Plan, visit: &mut dyn FnMut(&'p Plan)) {
         | Plan::Limit { input, .. }
         | Plan::Distinct { input, .. }
         | Plan::LockRows { input, .. } => visit(input),
-        Plan::NestedLoop { left, right, .. } | Plan::HashJoin { left, right, .. } | Plan::SetOperation { left, right, .. } => {
+        Plan::NestedLoop { left, right, .. }
+        | Plan::HashJoin { left, right, .. }
+        | Plan::SetOperation { left, right, .. } => {
             visit(left);
             visit(right);
         }
@@ -67,7 +69,9 @@ pub(crate) fn map_children(plan: Plan, map: &mut dyn FnMut(Plan) -> Result<Plan>
         | Plan::Limit { input, .. }
         | Plan::Distinct { input, .. }
         | Plan::LockRows { input, .. } => replace(input)?,
-        Plan::NestedLoop { left, right, .. } | Plan::HashJoin { left, right, .. } | Plan::SetOperation { left, right, .. } => {
+        Plan::NestedLoop { left, right, .. }
+        | Plan::HashJoin { left, right, .. }
+        | Plan::SetOperation { left, right, .. } => {
             replace(left)?;
             replace(right)?;
         }
@@ -122,7 +126,9 @@ pub(crate) fn exprs<'p>(plan: &'p Plan, visit: &mut dyn FnMut(&'p Expr)) {
             SetExpr::Set(_, args) => args.iter().for_each(&mut *visit),
         }),
         Plan::NestedLoop { on, .. } => on.iter().for_each(visit),
-        Plan::HashJoin { left_keys, right_keys, residual, .. } => left_keys.iter().chain(right_keys).chain(residual).for_each(visit),
+        Plan::HashJoin { left_keys, right_keys, residual, .. } => {
+            left_keys.iter().chain(right_keys).chain(residual).for_each(visit)
+        }
         Plan::Apply { right, on, .. } => right.args.iter().chain(on).for_each(visit),
         Plan::Aggregate { groups, aggregates, .. } => {
             groups.iter().for_each(&mut *visit);
@@ -148,7 +154,12 @@ pub(crate) fn exprs<'p>(plan: &'p Plan, visit: &mut dyn FnMut(&'p Expr)) {
             assigned.chain(&update.recheck).chain(&update.returning).for_each(visit);
         }
         Plan::Delete(delete) => delete.recheck.iter().chain(&delete.returning).for_each(visit),
-        Plan::Empty { .. } | Plan::CteScan { .. } | Plan::Distinct { .. } | Plan::SetOperation { .. } | Plan::With { .. } | Plan::Recursive { .. } => {}
+        Plan::Empty { .. }
+        | Plan::CteScan { .. }
+        | Plan::Distinct { .. }
+        | Plan::SetOperation { .. }
+        | Plan::With { .. }
+        | Plan::Recursive { .. } => {}
     }
 }
 

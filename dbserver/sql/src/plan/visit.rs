@@ -10,11 +10,18 @@ use std::sync::Arc;
 pub fn children<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     match &expr.kind {
         ExprKind::Column(_) | ExprKind::Outer(_) | ExprKind::Const(_) | ExprKind::Param(_) => {}
-        ExprKind::Call { args, .. } | ExprKind::Array(args) | ExprKind::And(args) | ExprKind::Or(args) | ExprKind::Coalesce(args) => {
+        ExprKind::Call { args, .. }
+        | ExprKind::Array(args)
+        | ExprKind::And(args)
+        | ExprKind::Or(args)
+        | ExprKind::Coalesce(args) => {
             args.iter().for_each(visit);
         }
         ExprKind::MinMax { args, .. } | ExprKind::Row { args, .. } => args.iter().for_each(visit),
-        ExprKind::Cast { arg, .. } | ExprKind::IsNull { arg, .. } | ExprKind::IsBool { arg, .. } | ExprKind::Field { arg, .. } => visit(arg),
+        ExprKind::Cast { arg, .. }
+        | ExprKind::IsNull { arg, .. }
+        | ExprKind::IsBool { arg, .. }
+        | ExprKind::Field { arg, .. } => visit(arg),
         ExprKind::Not(arg) => visit(arg),
         ExprKind::IsDistinct { left, right, .. } => {
             visit(left);
@@ -54,11 +61,16 @@ pub fn children<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
 pub fn children_mut<E>(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr) -> Result<(), E>) -> Result<(), E> {
     match &mut expr.kind {
         ExprKind::Column(_) | ExprKind::Outer(_) | ExprKind::Const(_) | ExprKind::Param(_) => Ok(()),
-        ExprKind::Call { args, .. } | ExprKind::Array(args) | ExprKind::And(args) | ExprKind::Or(args) | ExprKind::Coalesce(args) => {
-            args.iter_mut().try_for_each(visit)
-        }
+        ExprKind::Call { args, .. }
+        | ExprKind::Array(args)
+        | ExprKind::And(args)
+        | ExprKind::Or(args)
+        | ExprKind::Coalesce(args) => args.iter_mut().try_for_each(visit),
         ExprKind::MinMax { args, .. } | ExprKind::Row { args, .. } => args.iter_mut().try_for_each(visit),
-        ExprKind::Cast { arg, .. } | ExprKind::IsNull { arg, .. } | ExprKind::IsBool { arg, .. } | ExprKind::Field { arg, .. } => visit(arg),
+        ExprKind::Cast { arg, .. }
+        | ExprKind::IsNull { arg, .. }
+        | ExprKind::IsBool { arg, .. }
+        | ExprKind::Field { arg, .. } => visit(arg),
         ExprKind::Not(arg) => visit(arg),
         ExprKind::IsDistinct { left, right, .. } => {
             visit(left)?;
@@ -134,7 +146,10 @@ pub fn columns(expr: &Expr, visit: &mut dyn FnMut(usize)) {
 
 /// Whether the value may differ between two evaluations on the same row. Subqueries are taken to be stable.
 pub fn is_volatile(expr: &Expr) -> bool {
-    any(expr, &mut |e| matches!(&e.kind, ExprKind::Call { function, .. } if function.volatility == Volatility::Volatile))
+    any(
+        expr,
+        &mut |e| matches!(&e.kind, ExprKind::Call { function, .. } if function.volatility == Volatility::Volatile),
+    )
 }
 
 /// Whether there is a subquery in it.
@@ -154,17 +169,25 @@ pub fn same(a: &Expr, b: &Expr) -> bool {
     match (&a.kind, &b.kind) {
         (K::Column(x), K::Column(y)) | (K::Outer(x), K::Outer(y)) | (K::Param(x), K::Param(y)) => x == y,
         (K::Const(x), K::Const(y)) => x == y && a.ty == b.ty,
-        (K::Call { function: f, args: x }, K::Call { function: g, args: y }) => std::ptr::eq(*f, *g) && all(x, y),
+        (K::Call { function: f, args: x }, K::Call { function: g, args: y }) => {
+            std::ptr::eq(*f, *g) && all(x, y)
+        }
         (K::Cast { arg: x, explicit: e }, K::Cast { arg: y, explicit: f }) => {
             e == f && a.ty == b.ty && a.typmod == b.typmod && same(x, y)
         }
-        (K::And(x), K::And(y)) | (K::Or(x), K::Or(y)) | (K::Coalesce(x), K::Coalesce(y)) | (K::Array(x), K::Array(y)) => all(x, y),
+        (K::And(x), K::And(y))
+        | (K::Or(x), K::Or(y))
+        | (K::Coalesce(x), K::Coalesce(y))
+        | (K::Array(x), K::Array(y)) => all(x, y),
         (K::Not(x), K::Not(y)) => same(x, y),
         (K::IsNull { arg: x, negated: n }, K::IsNull { arg: y, negated: m }) => n == m && same(x, y),
-        (K::IsBool { arg: x, value: v, negated: n }, K::IsBool { arg: y, value: w, negated: m }) => n == m && v == w && same(x, y),
-        (K::IsDistinct { left: l, right: r, negated: n, .. }, K::IsDistinct { left: k, right: q, negated: m, .. }) => {
-            n == m && same(l, k) && same(r, q)
+        (K::IsBool { arg: x, value: v, negated: n }, K::IsBool { arg: y, value: w, negated: m }) => {
+            n == m && v == w && same(x, y)
         }
+        (
+            K::IsDistinct { left: l, right: r, negated: n, .. },
+            K::IsDistinct { left: k, right: q, negated: m, .. },
+        ) => n == m && same(l, k) && same(r, q),
         (K::Case { whens: x, otherwise: o }, K::Case { whens: y, otherwise: p }) => {
             x.len() == y.len()
                 && x.iter().zip(y).all(|((a, b), (c, d))| same(a, c) && same(b, d))
@@ -174,13 +197,18 @@ pub fn same(a: &Expr, b: &Expr) -> bool {
                     _ => false,
                 }
         }
-        (K::MinMax { args: x, greatest: g, .. }, K::MinMax { args: y, greatest: h, .. }) => g == h && all(x, y),
-        (K::InList { arg: x, list: l, .. }, K::InList { arg: y, list: m, .. }) => same(x, y) && all(l, m),
-        (K::ArrayCompare { left: l, array: x, function: f, all: a }, K::ArrayCompare { left: m, array: y, function: g, all: b }) => {
-            a == b && std::ptr::eq(*f, *g) && same(l, m) && same(x, y)
+        (K::MinMax { args: x, greatest: g, .. }, K::MinMax { args: y, greatest: h, .. }) => {
+            g == h && all(x, y)
         }
+        (K::InList { arg: x, list: l, .. }, K::InList { arg: y, list: m, .. }) => same(x, y) && all(l, m),
+        (
+            K::ArrayCompare { left: l, array: x, function: f, all: a },
+            K::ArrayCompare { left: m, array: y, function: g, all: b },
+        ) => a == b && std::ptr::eq(*f, *g) && same(l, m) && same(x, y),
         (K::Row { args: x, .. }, K::Row { args: y, .. }) => all(x, y),
-        (K::Subscript { array: x, indexes: i }, K::Subscript { array: y, indexes: j }) => same(x, y) && all(i, j),
+        (K::Subscript { array: x, indexes: i }, K::Subscript { array: y, indexes: j }) => {
+            same(x, y) && all(i, j)
+        }
         (K::Field { arg: x, index: i }, K::Field { arg: y, index: j }) => i == j && same(x, y),
         (K::Subquery { plan: x, .. }, K::Subquery { plan: y, .. }) => Arc::ptr_eq(x, y),
         _ => false,
@@ -212,7 +240,10 @@ fn expr_types(exprs: &[Expr]) -> Vec<ColumnType> {
 pub fn types(plan: &Plan) -> Vec<ColumnType> {
     use crate::plan::JoinKind;
     match plan {
-        Plan::Values { types, .. } | Plan::Empty { types } | Plan::FunctionScan { types, .. } | Plan::CteScan { types, .. } => types.clone(),
+        Plan::Values { types, .. }
+        | Plan::Empty { types }
+        | Plan::FunctionScan { types, .. }
+        | Plan::CteScan { types, .. } => types.clone(),
         Plan::Scan(scan) => {
             let mut types: Vec<ColumnType> =
                 scan.columns.iter().filter_map(|c| scan.table.columns.get(*c)).map(|c| c.ty).collect();
@@ -221,9 +252,11 @@ pub fn types(plan: &Plan) -> Vec<ColumnType> {
             }
             types
         }
-        Plan::SystemScan { relation, columns, .. } => {
-            columns.iter().filter_map(|c| relation.columns.get(*c)).map(|(_, ty)| ColumnType::from(*ty)).collect()
-        }
+        Plan::SystemScan { relation, columns, .. } => columns
+            .iter()
+            .filter_map(|c| relation.columns.get(*c))
+            .map(|(_, ty)| ColumnType::from(*ty))
+            .collect(),
         Plan::Filter { input, .. }
         | Plan::Sort { input, .. }
         | Plan::Limit { input, .. }
