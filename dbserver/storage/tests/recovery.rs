@@ -215,7 +215,7 @@ fn damage_inside_the_log_refuses_to_start_and_says_where() {
     match Engine::open(RealIo::shared(), dir.path(), options()) {
         Err(Error::Corruption { file, offset, .. }) => {
             assert_eq!(file, log);
-            assert!(offset >= 64 && offset < 64 + 96 * 7, "{offset}");
+            assert!((64..64 + 96 * 7).contains(&offset), "{offset}");
         }
         other => panic!("{other:?}"),
     }

@@ -333,13 +333,16 @@ impl Log {
             let result = self.segments.prepare(segment);
             fill = self.fill.lock();
             fill.attempts += 1;
+            let failed_before = fill.prepare_error.is_some();
             fill.prepare_error = result.as_ref().err().cloned();
             fill.wanted = fill.end();
             self.room.notify_all();
             match result {
                 Ok(()) => fill.capacity += payload,
                 Err(error) => {
-                    tracing::warn!(%error, "could not prepare a segment of the write-ahead log");
+                    if !failed_before {
+                        tracing::warn!(%error, "could not prepare a segment of the write-ahead log");
+                    }
                     // The next one who needs it asks again.
                     self.short.wait(&mut fill);
                 }
