@@ -46,6 +46,8 @@ pub struct ExecState {
     pub snapshot: Option<Snapshot>,
     /// Values of `Outer(i)` where we are.
     pub outer: Vec<Datum>,
+    /// Operators being opened, one inside the other.
+    pub(crate) depth: usize,
     /// Common table expressions by id.
     pub(crate) ctes: HashMap<usize, Cte>,
     /// Rows of the round before, of recursions that are making a round.

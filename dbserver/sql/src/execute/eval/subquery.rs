@@ -86,6 +86,15 @@ pub fn vector(
         let value = value(kind, plan, ty, Vec::new(), Vec::new(), ctx)?;
         return columns::repeat(ty, &value, batch.rows);
     }
+    if plan.args.is_empty()
+        && let SubqueryKind::Compare { functions, all: false, hashable: true, .. } = kind
+        && kept(plan, ctx)
+    {
+        let rows = rows_of(plan, true, ctx)?;
+        if let Some(answer) = look_up(&rows, &left, functions, batch.rows, ctx)? {
+            return Ok(answer);
+        }
+    }
     let mut out = columns::empty(ty);
     for i in 0..batch.rows {
         ctx.check()?;
@@ -124,15 +133,7 @@ fn value(
     let key = Arc::as_ptr(plan) as usize;
     if plan.args.is_empty() {
         if let SubqueryKind::Compare { functions, all, hashable, .. } = kind {
-            let rows = match ctx.state.subqueries.get(&key) {
-                Some(Cached { result: Kept::Rows(rows), .. }) => Arc::clone(rows),
-                _ => {
-                    let rows = Arc::new(read_rows(plan, *hashable && !all, ctx)?);
-                    let result = Kept::Rows(Arc::clone(&rows));
-                    ctx.state.subqueries.insert(key, Cached { _plan: Arc::clone(plan), result });
-                    rows
-                }
-            };
+            let rows = rows_of(plan, *hashable && !all, ctx)?;
             return compare_rows(&rows, &left, kind_types(kind), functions, *all, ctx);
         }
         if let Some(Cached { result: Kept::Value(value), .. }) = ctx.state.subqueries.get(&key) {
@@ -288,6 +289,49 @@ fn run(
     })();
     ctx.state.outer = outside;
     result
+}
+
+/// The rows of a subquery without arguments, read the first time.
+fn rows_of(plan: &Arc<SubPlan>, hash: bool, ctx: &mut ExecContext<'_>) -> Result<Arc<Rows>> {
+    let key = Arc::as_ptr(plan) as usize;
+    if let Some(Cached { result: Kept::Rows(rows), .. }) = ctx.state.subqueries.get(&key) {
+        return Ok(Arc::clone(rows));
+    }
+    let rows = Arc::new(read_rows(plan, hash, ctx)?);
+    let result = Kept::Rows(Arc::clone(&rows));
+    ctx.state.subqueries.insert(key, Cached { _plan: Arc::clone(plan), result });
+    Ok(rows)
+}
+
+/// `IN` for a whole batch: most rows are settled by the hash table. None where there is no such, or its types differ.
+fn look_up(
+    rows: &Rows,
+    left: &[Arc<Vector>],
+    functions: &[&'static Function],
+    count: usize,
+    ctx: &mut ExecContext<'_>,
+) -> Result<Option<Vector>> {
+    let Some(groups) = &rows.groups else { return Ok(None) };
+    if !left.iter().zip(&rows.rows.columns).all(|(l, c)| l.ty.physical() == c.ty.physical()) {
+        return Ok(None);
+    }
+    let mut found = Vec::new();
+    groups.find(left, count, &mut found);
+    let mut out = columns::empty(Type::BOOL);
+    for (i, group) in found.iter().enumerate() {
+        let value = if *group != NONE {
+            Datum::Bool(true)
+        } else if rows.rows.rows == 0
+            || (rows.with_null.is_empty() && !left.iter().any(|l| columns::is_null(l, i)))
+        {
+            Datum::Bool(false)
+        } else {
+            let values: Vec<Datum> = left.iter().map(|l| columns::get(l, i)).collect();
+            compare_rows(rows, &values, left.iter().map(|l| l.ty).collect(), functions, false, ctx)?
+        };
+        columns::push(&mut out, &value)?;
+    }
+    Ok(Some(out))
 }
 
 fn read_rows(plan: &Arc<SubPlan>, hash: bool, ctx: &mut ExecContext<'_>) -> Result<Rows> {

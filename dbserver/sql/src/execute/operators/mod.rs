@@ -1,7 +1,7 @@
 //! The operators: one file each. [`open`] makes the tree for a plan; pulling its root runs it.
 
 use super::context::ExecContext;
-use crate::error::{Result, SqlError};
+use crate::error::{Result, SqlError, sqlstate};
 use crate::plan::Plan;
 use crate::vector::Batch;
 
@@ -31,6 +31,9 @@ mod values;
 
 pub(crate) use system_scan::Lookup;
 
+/// Operators above each other: each is a call deeper into the stack.
+const PLAN_DEPTH_MAX: usize = 256;
+
 /// Gives batches of rows until there are no more.
 pub trait Operator: Send {
     /// The next rows, at least one; none at the end. Not to be called again after the end or an error.
@@ -51,8 +54,18 @@ pub type BoxOperator<'p> = Box<dyn Operator + 'p>;
 /// Makes the operators of a plan. Nothing runs before the first `next`.
 ///
 /// # Errors
-/// XX000 for a plan that makes no sense.
+/// XX000 for a plan that makes no sense, 54001 for one that is too deep.
 pub fn open<'p>(plan: &'p Plan, ctx: &mut ExecContext<'_>) -> Result<BoxOperator<'p>> {
+    if ctx.state.depth >= PLAN_DEPTH_MAX {
+        return Err(SqlError::new(sqlstate::STATEMENT_TOO_COMPLEX, "stack depth limit exceeded"));
+    }
+    ctx.state.depth = ctx.state.depth.saturating_add(1);
+    let operator = open_operator(plan, ctx);
+    ctx.state.depth = ctx.state.depth.saturating_sub(1);
+    operator
+}
+
+fn open_operator<'p>(plan: &'p Plan, ctx: &mut ExecContext<'_>) -> Result<BoxOperator<'p>> {
     Ok(match plan {
         Plan::Values { rows, types } => Box::new(values::Values::new(rows, types)),
         Plan::Empty { .. } => Box::new(values::Empty),
@@ -101,6 +114,7 @@ pub fn open<'p>(plan: &'p Plan, ctx: &mut ExecContext<'_>) -> Result<BoxOperator
         }
         Plan::LockRows { input, targets, recheck, share, wait } => Box::new(lock_rows::LockRows {
             input: open(input, ctx)?,
+            pending: None,
             targets,
             recheck: recheck.as_ref(),
             share: *share,

@@ -327,6 +327,25 @@ fn locked_rows_are_skipped_or_refused() {
     assert_eq!(error.fields().message, "could not obtain lock on row in relation \"t\"");
 }
 
+#[test]
+fn a_limit_locks_no_more_rows_than_it_takes() {
+    let db = Db::new(true, &[&[1, 10, 0], &[2, 20, 0], &[3, 30, 0], &[4, 40, 0]]);
+    let take = || {
+        let lock = Plan::LockRows {
+            input: Box::new(scan(&db.table, Access::Full, true)),
+            targets: vec![db.target()],
+            recheck: None,
+            share: false,
+            wait: LockWaitPolicy::SkipLocked,
+        };
+        let limited = Plan::Limit { input: Box::new(lock), limit: Some(bigint(2)), offset: None };
+        Plan::Project { input: Box::new(limited), exprs: vec![col(0)] }
+    };
+    let (first, second) = (db.fixture.begin(), db.fixture.begin());
+    assert_eq!(show(&db.fixture.run_in(&first, take()).unwrap().0), ["1", "2"]);
+    assert_eq!(show(&db.fixture.run_in(&second, take()).unwrap().0), ["3", "4"]);
+}
+
 fn point(db: &Db, transaction: &Transaction, plan: &PointPlan) -> Result<(PointStep, Vec<String>)> {
     transaction.new_statement();
     let mut ctx = db.fixture.context(transaction);

@@ -90,6 +90,13 @@ fn memory_limit_ends_what_keeps_rows_and_is_given_back() {
 }
 
 #[test]
+fn a_plan_that_is_too_deep_is_refused() {
+    let nested =
+        (0..300).fold(series(1, 2), |plan, _| Plan::Limit { input: boxed(plan), limit: None, offset: None });
+    ends_with(&Fixture::new(), nested, "54001");
+}
+
+#[test]
 fn a_top_n_sort_keeps_little() {
     let mut fixture = Fixture::new();
     fixture.query.memory = MemoryAccount::new("query", 1 << 20, None);
