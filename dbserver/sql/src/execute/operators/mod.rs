@@ -65,64 +65,129 @@ pub fn open<'p>(plan: &'p Plan, ctx: &mut ExecContext<'_>) -> Result<BoxOperator
     operator
 }
 
+/// Boxes an operator in a frame of its own, so that opening a deep plan needs little stack per level.
+#[inline(never)]
+fn boxed<'p, O: Operator + 'p>(make: impl FnOnce() -> O) -> BoxOperator<'p> {
+    Box::new(make())
+}
+
 fn open_operator<'p>(plan: &'p Plan, ctx: &mut ExecContext<'_>) -> Result<BoxOperator<'p>> {
+    match plan {
+        Plan::NestedLoop { left, right, .. }
+        | Plan::HashJoin { left, right, .. }
+        | Plan::SetOperation { left, right, .. } => {
+            let sides = (open(left, ctx)?, open(right, ctx)?);
+            open_binary(plan, sides, (left, right), ctx)
+        }
+        Plan::Filter { input, .. }
+        | Plan::Project { input, .. }
+        | Plan::ProjectSet { input, .. }
+        | Plan::Apply { left: input, .. }
+        | Plan::Aggregate { input, .. }
+        | Plan::Sort { input, .. }
+        | Plan::Limit { input, .. }
+        | Plan::Distinct { input, .. }
+        | Plan::With { body: input, .. }
+        | Plan::Recursive { base: input, .. }
+        | Plan::LockRows { input, .. } => {
+            let opened = open(input, ctx)?;
+            open_unary(plan, opened, input, ctx)
+        }
+        Plan::Insert(plan) => {
+            let input = open(&plan.input, ctx)?;
+            Ok(boxed(|| insert::Insert::new(plan, input)))
+        }
+        Plan::Update(plan) => {
+            let input = open(&plan.input, ctx)?;
+            Ok(boxed(|| update::Update::new(plan, input)))
+        }
+        Plan::Delete(plan) => {
+            let input = open(&plan.input, ctx)?;
+            Ok(boxed(|| delete::Delete::new(plan, input)))
+        }
+        _ => open_leaf(plan),
+    }
+}
+
+/// Operators without an input.
+#[inline(never)]
+fn open_leaf(plan: &Plan) -> Result<BoxOperator<'_>> {
     Ok(match plan {
-        Plan::Values { rows, types } => Box::new(values::Values::new(rows, types)),
-        Plan::Empty { .. } => Box::new(values::Empty),
-        Plan::Scan(scan) => Box::new(scan::Scan::new(scan)),
+        Plan::Values { rows, types } => boxed(|| values::Values::new(rows, types)),
+        Plan::Empty { .. } => boxed(|| values::Empty),
+        Plan::Scan(scan) => boxed(|| scan::Scan::new(scan)),
         Plan::SystemScan { relation, columns, filter } => {
-            Box::new(system_scan::SystemScan::new(relation, columns, filter.as_ref()))
+            boxed(|| system_scan::SystemScan::new(relation, columns, filter.as_ref()))
         }
         Plan::FunctionScan { calls, ordinality, types } => {
-            Box::new(function_scan::FunctionScan::new(calls, *ordinality, types))
+            boxed(|| function_scan::FunctionScan::new(calls, *ordinality, types))
         }
-        Plan::Filter { input, predicate } => Box::new(filter::Filter { input: open(input, ctx)?, predicate }),
-        Plan::Project { input, exprs } => Box::new(project::Project { input: open(input, ctx)?, exprs }),
-        Plan::ProjectSet { input, exprs } => Box::new(project_set::ProjectSet::new(open(input, ctx)?, exprs)),
-        Plan::NestedLoop { kind, left, right, on } => {
-            let sides = (open(left, ctx)?, open(right, ctx)?);
-            Box::new(nested_loop::NestedLoop::new(*kind, sides, (left, right), on.as_ref(), ctx))
+        Plan::CteScan { id, .. } => boxed(|| cte::CteScan::new(*id)),
+        _ => return Err(misuse("an operator without its input")),
+    })
+}
+
+/// Operators with one input.
+#[inline(never)]
+fn open_unary<'p>(
+    plan: &'p Plan,
+    opened: BoxOperator<'p>,
+    from: &'p Plan,
+    ctx: &mut ExecContext<'_>,
+) -> Result<BoxOperator<'p>> {
+    Ok(match plan {
+        Plan::Filter { predicate, .. } => boxed(|| filter::Filter { input: opened, predicate }),
+        Plan::Project { exprs, .. } => boxed(|| project::Project { input: opened, exprs }),
+        Plan::ProjectSet { exprs, .. } => boxed(|| project_set::ProjectSet::new(opened, exprs)),
+        Plan::Apply { kind, right, on, .. } => {
+            let apply = apply::Apply::new(*kind, opened, right, on.as_ref())?;
+            boxed(|| apply)
         }
-        Plan::HashJoin { kind, left, right, left_keys, right_keys, residual } => {
-            let sides = (open(left, ctx)?, open(right, ctx)?);
-            let keys = (left_keys.as_slice(), right_keys.as_slice());
-            Box::new(hash_join::HashJoin::new(*kind, sides, (left, right), keys, residual.as_ref(), ctx))
+        Plan::Aggregate { groups, sets, aggregates, .. } => {
+            let aggregation = aggregate::Aggregation::new(opened, groups, sets, aggregates, ctx)?;
+            boxed(|| aggregation)
         }
-        Plan::Apply { kind, left, right, on } => {
-            Box::new(apply::Apply::new(*kind, open(left, ctx)?, right, on.as_ref())?)
+        Plan::Sort { keys, limit, .. } => boxed(|| sort::Sort::new(opened, from, keys, limit.as_ref(), ctx)),
+        Plan::Limit { limit, offset, .. } => {
+            boxed(|| limit::Limit::new(opened, limit.as_ref(), offset.as_ref()))
         }
-        Plan::Aggregate { input, groups, sets, aggregates } => {
-            Box::new(aggregate::Aggregation::new(open(input, ctx)?, groups, sets, aggregates, ctx)?)
+        Plan::Distinct { columns, .. } => boxed(|| distinct::Distinct::new(opened, from, columns, ctx)),
+        Plan::With { ctes, .. } => boxed(|| cte::With::new(ctes, opened)),
+        Plan::Recursive { id, step, all, .. } => {
+            boxed(|| recursive::Recursive::new(*id, opened, from, step, *all, ctx))
         }
-        Plan::Sort { input, keys, limit } => {
-            Box::new(sort::Sort::new(open(input, ctx)?, input, keys, limit.as_ref(), ctx))
-        }
-        Plan::Limit { input, limit, offset } => {
-            Box::new(limit::Limit::new(open(input, ctx)?, limit.as_ref(), offset.as_ref()))
-        }
-        Plan::Distinct { input, columns } => {
-            Box::new(distinct::Distinct::new(open(input, ctx)?, input, columns, ctx))
-        }
-        Plan::SetOperation { op, all, left, right } => {
-            let sides = (open(left, ctx)?, open(right, ctx)?);
-            Box::new(set_operation::SetOperation::new(*op, *all, sides, left, ctx))
-        }
-        Plan::With { ctes, body } => Box::new(cte::With::new(ctes, open(body, ctx)?)),
-        Plan::CteScan { id, .. } => Box::new(cte::CteScan::new(*id)),
-        Plan::Recursive { id, base, step, all } => {
-            Box::new(recursive::Recursive::new(*id, open(base, ctx)?, base, step, *all, ctx))
-        }
-        Plan::LockRows { input, targets, recheck, share, wait } => Box::new(lock_rows::LockRows {
-            input: open(input, ctx)?,
+        Plan::LockRows { targets, recheck, share, wait, .. } => boxed(|| lock_rows::LockRows {
+            input: opened,
             pending: None,
             targets,
             recheck: recheck.as_ref(),
             share: *share,
             wait: *wait,
         }),
-        Plan::Insert(plan) => Box::new(insert::Insert::new(plan, open(&plan.input, ctx)?)),
-        Plan::Update(plan) => Box::new(update::Update::new(plan, open(&plan.input, ctx)?)),
-        Plan::Delete(plan) => Box::new(delete::Delete::new(plan, open(&plan.input, ctx)?)),
+        _ => return Err(misuse("an operator with one input")),
+    })
+}
+
+/// Operators with two inputs.
+#[inline(never)]
+fn open_binary<'p>(
+    plan: &'p Plan,
+    sides: (BoxOperator<'p>, BoxOperator<'p>),
+    from: (&'p Plan, &'p Plan),
+    ctx: &mut ExecContext<'_>,
+) -> Result<BoxOperator<'p>> {
+    Ok(match plan {
+        Plan::NestedLoop { kind, on, .. } => {
+            boxed(|| nested_loop::NestedLoop::new(*kind, sides, from, on.as_ref(), ctx))
+        }
+        Plan::HashJoin { kind, left_keys, right_keys, residual, .. } => boxed(|| {
+            let keys = (left_keys.as_slice(), right_keys.as_slice());
+            hash_join::HashJoin::new(*kind, sides, from, keys, residual.as_ref(), ctx)
+        }),
+        Plan::SetOperation { op, all, .. } => {
+            boxed(|| set_operation::SetOperation::new(*op, *all, sides, from.0, ctx))
+        }
+        _ => return Err(misuse("an operator with two inputs")),
     })
 }
 
