@@ -33,6 +33,8 @@ pub struct Fields {
     pub data_type: String,
     /// See `schema`.
     pub constraint: String,
+    /// Where it happened, e.g. `COPY t, line 3, column a: "x"` (field `W`); empty where there is nothing to say.
+    pub context: String,
 }
 
 macro_rules! states {
@@ -120,6 +122,8 @@ impl SqlError {
         with_data_type => data_type;
         /// Names the constraint concerned.
         with_constraint => constraint;
+        /// Says where it happened.
+        with_context => context;
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod lookup;
 pub mod system;
+pub(crate) mod edit;
+pub(crate) mod store;
 
 use crate::types::{ColumnType, Datum, Oid};
 use plimsoll_storage::TreeId;

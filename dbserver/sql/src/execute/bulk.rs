@@ -58,6 +58,14 @@ impl<'p> TableWriter<'p> {
         Ok(())
     }
 
+    /// Looks at NOT NULL and CHECK alone.
+    ///
+    /// # Errors
+    /// 23502, 23514.
+    pub fn check(&self, batch: &Batch, ctx: &mut ExecContext<'_>) -> Result<()> {
+        check_batch(&self.access, self.checks, batch, ctx)
+    }
+
     /// Writes the rows of a batch, whose columns are the table's live ones.
     ///
     /// # Errors

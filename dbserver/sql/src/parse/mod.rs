@@ -4,7 +4,7 @@
 //! definitions then go to `sqlparser`, after [`rewrite`] has put into its words what it does not know; utility statements
 //! are read by [`utility`]. Errors have PostgreSQL's texts and positions.
 
-mod lexer;
+pub(crate) mod lexer;
 mod parameterize;
 mod rewrite;
 mod statement;

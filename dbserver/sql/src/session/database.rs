@@ -1,10 +1,16 @@
 //! The database: what all sessions share.
 
+use crate::catalog::{Catalog, store};
 use crate::context::MemoryAccount;
 use crate::error::Result;
+use crate::execute::RowNumbers;
+use crate::session::plan_cache::PlanCache;
+use crate::session::sequences::Sequences;
 use crate::session::{Activity, Session};
-use plimsoll_storage::Engine;
+use parking_lot::RwLock;
+use plimsoll_storage::{Engine, Transaction};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Choices of [`Database::open`].
@@ -74,9 +80,18 @@ pub struct SessionOptions {
 }
 
 /// An open database: storage engine, current catalog, plan cache, sequences.
+///
+/// The catalog that new statements see is replaced while no statement is taking its snapshot, and only after the commit that
+/// made it is visible: so a statement's catalog and its snapshot always fit, although neither waits for the other later.
 pub struct Database {
     engine: Engine,
     options: DatabaseOptions,
+    published: RwLock<Arc<Catalog>>,
+    /// The version last given to a catalog, committed or not.
+    versions: AtomicU64,
+    pub(crate) plans: PlanCache,
+    pub(crate) sequences: Sequences,
+    pub(crate) row_numbers: RowNumbers,
 }
 
 impl Database {
@@ -85,7 +100,21 @@ impl Database {
     /// # Errors
     /// XX001 where the stored catalog cannot be read; errors of the engine.
     pub fn open(engine: Engine, options: DatabaseOptions) -> Result<Arc<Database>> {
-        Ok(Arc::new(Self { engine, options }))
+        let catalog = store::load(&engine)?;
+        let trees = store::trees(&catalog);
+        let orphans = engine.orphan_trees(&|tree| trees.contains(&tree))?;
+        if orphans > 0 {
+            tracing::info!(orphans, "dropped trees that unfinished DDL left behind");
+        }
+        Ok(Arc::new(Self {
+            engine,
+            plans: PlanCache::new(options.plan_cache_entries),
+            options,
+            versions: AtomicU64::new(catalog.version),
+            published: RwLock::new(Arc::new(catalog)),
+            sequences: Sequences::default(),
+            row_numbers: RowNumbers::default(),
+        }))
     }
     /// The storage engine.
     pub fn engine(&self) -> &Engine {
@@ -99,9 +128,36 @@ impl Database {
     pub fn session(self: &Arc<Self>, options: SessionOptions) -> Session {
         Session::new(Arc::clone(self), options)
     }
+    /// The catalog as committed.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.published.read())
+    }
+    /// Runs `f` while the catalog stays as it is: to take a snapshot that fits it.
+    pub(crate) fn with_catalog<T>(&self, f: impl FnOnce(&Arc<Catalog>) -> T) -> T {
+        f(&self.published.read())
+    }
+    /// A version that no catalog has had.
+    pub(crate) fn next_version(&self) -> u64 {
+        self.versions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+    /// Commits a transaction with DDL and shows its catalog to others. Blocks until the commit is durable.
+    pub(crate) fn publish(&self, transaction: &Transaction, catalog: Arc<Catalog>) -> Result<()> {
+        let mut published = self.published.write();
+        transaction.commit()?.wait()?;
+        *published = catalog;
+        Ok(())
+    }
     /// Numbers for `/status` and metrics.
     pub fn stats(&self) -> DatabaseStats {
-        DatabaseStats::default()
+        let catalog = self.catalog();
+        let (plans, plan_hits, plan_misses) = self.plans.stats();
+        DatabaseStats {
+            relations: catalog.relations.len() as u64,
+            catalog_version: catalog.version,
+            plans,
+            plan_hits,
+            plan_misses,
+        }
     }
 }
 

@@ -4,7 +4,26 @@
 //! returns a [`Step`] that says for what, and is called again afterwards.
 
 pub mod client;
+mod copy_in;
+mod copy_out;
+mod copy_rows;
+mod cursor;
 pub mod database;
+mod ddl;
+mod environment;
+mod parameters;
+mod plan_cache;
+mod planner;
+mod portal;
+mod prepared;
+mod sequences;
+mod settings;
+mod simple;
+mod statement;
+mod transaction;
+mod utilities;
+
+pub(crate) use statement::cursor::is_reserved_word;
 
 pub use client::{Notice, Session, StatementInfo, StatementKind};
 pub use database::{Database, DatabaseOptions, DatabaseStats, NoHooks, ServerHooks, SessionOptions};

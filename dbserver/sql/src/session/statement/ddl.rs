@@ -1,0 +1,1047 @@
+//! Data definition statements.
+
+use super::cursor::{Cursor, Name};
+use super::type_name::{DeclaredType, declared_type, type_name};
+use super::utility::Utility;
+use crate::error::{Result, SqlError};
+use crate::parse::lexer::{Kind, Lexeme};
+use crate::types::{ColumnType, Type};
+
+/// A data definition statement.
+#[derive(Clone, Debug)]
+pub(crate) enum Ddl {
+    CreateTable(CreateTable),
+    CreateTableAs { name: Name, if_not_exists: bool, columns: Option<Vec<String>>, query: String, with_data: bool, into: bool },
+    CreateIndex(CreateIndex),
+    CreateSequence { name: Name, if_not_exists: bool, options: SequenceOptions },
+    AlterSequence { name: Name, if_exists: bool, options: SequenceOptions },
+    CreateView { name: Name, or_replace: bool, columns: Option<Vec<String>>, query: String },
+    CreateSchema { name: String, if_not_exists: bool },
+    CreateExtension { name: String, if_not_exists: bool },
+    Drop { kind: DropKind, names: Vec<Name>, if_exists: bool, cascade: bool },
+    Alter { kind: DropKind, name: Name, if_exists: bool, actions: Vec<AlterAction> },
+    Truncate { tables: Vec<Name>, restart: bool },
+    Comment { on: CommentOn, text: Option<String> },
+}
+
+/// CREATE TABLE.
+#[derive(Clone, Debug)]
+pub(crate) struct CreateTable {
+    pub name: Name,
+    pub if_not_exists: bool,
+    pub elements: Vec<TableElement>,
+    pub constraints: Vec<Constraint>,
+}
+
+/// What stands in the brackets of CREATE TABLE besides constraints.
+#[derive(Clone, Debug)]
+pub(crate) enum TableElement {
+    Column(Box<ColumnSpec>),
+    Like(Name, LikeOptions),
+}
+
+/// INCLUDING … of LIKE.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LikeOptions {
+    pub defaults: bool,
+    pub constraints: bool,
+    pub indexes: bool,
+    pub identity: bool,
+}
+
+/// A column of CREATE TABLE or ADD COLUMN.
+#[derive(Clone, Debug)]
+pub(crate) struct ColumnSpec {
+    pub name: String,
+    pub ty: DeclaredType,
+    /// Some(false) for an explicit NULL.
+    pub not_null: Option<bool>,
+    pub default: Option<String>,
+    /// `a` always, `d` by default.
+    pub identity: Option<(char, SequenceOptions)>,
+    /// Column constraints, as table constraints over this column.
+    pub constraints: Vec<Constraint>,
+}
+
+/// A table constraint.
+#[derive(Clone, Debug)]
+pub(crate) struct Constraint {
+    pub name: Option<String>,
+    pub kind: ConstraintKind,
+}
+
+/// Kinds of table constraints.
+#[derive(Clone, Debug)]
+pub(crate) enum ConstraintKind {
+    PrimaryKey(Vec<String>),
+    Unique(Vec<String>),
+    /// The condition, and for a column's constraint the column, which names it.
+    Check(String, Option<String>),
+    /// ADD PRIMARY KEY/UNIQUE USING INDEX
+    UsingIndex { index: String, primary: bool },
+}
+
+/// CREATE INDEX.
+#[derive(Clone, Debug)]
+pub(crate) struct CreateIndex {
+    pub name: Option<String>,
+    pub table: Name,
+    pub unique: bool,
+    pub if_not_exists: bool,
+    pub concurrently: bool,
+    pub keys: Vec<IndexKeySpec>,
+    pub predicate: Option<String>,
+}
+
+/// A key of CREATE INDEX.
+#[derive(Clone, Debug)]
+pub(crate) struct IndexKeySpec {
+    pub column: Option<String>,
+    pub expression: Option<String>,
+    pub descending: bool,
+    pub nulls_first: bool,
+}
+
+/// Options of CREATE/ALTER SEQUENCE and of identity columns; none where not given.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SequenceOptions {
+    pub ty: Option<Type>,
+    pub start: Option<i64>,
+    /// RESTART: `Some(None)` without a value.
+    pub restart: Option<Option<i64>>,
+    pub increment: Option<i64>,
+    /// `Some(None)` for NO MINVALUE.
+    pub min: Option<Option<i64>>,
+    pub max: Option<Option<i64>>,
+    pub cache: Option<i64>,
+    pub cycle: Option<bool>,
+    /// `Some(None)` for OWNED BY NONE; else table and column.
+    pub owned_by: Option<Option<(Name, String)>>,
+}
+
+/// What DROP and ALTER name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DropKind {
+    Table,
+    Index,
+    Sequence,
+    View,
+    Schema,
+}
+
+impl DropKind {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            DropKind::Table => "table",
+            DropKind::Index => "index",
+            DropKind::Sequence => "sequence",
+            DropKind::View => "view",
+            DropKind::Schema => "schema",
+        }
+    }
+}
+
+/// An action of ALTER TABLE.
+#[derive(Clone, Debug)]
+pub(crate) enum AlterAction {
+    AddColumn { column: Box<ColumnSpec>, if_not_exists: bool },
+    DropColumn { name: String, if_exists: bool, cascade: bool },
+    RenameColumn { from: String, to: String },
+    RenameTo(String),
+    RenameConstraint { from: String, to: String },
+    SetDefault { column: String, default: Option<String> },
+    SetNotNull { column: String, not_null: bool },
+    SetType { column: String, ty: ColumnType, using: Option<String> },
+    AddConstraint { constraint: Constraint, not_valid: bool },
+    DropConstraint { name: String, if_exists: bool, cascade: bool },
+    AddIdentity { column: String, kind: char, options: SequenceOptions },
+    DropIdentity { column: String, if_exists: bool },
+    SetIdentity { column: String, kind: Option<char>, options: SequenceOptions },
+    SetSchema(String),
+    ValidateConstraint(String),
+    /// OWNER TO, SET (fillfactor …), SET STATISTICS, CLUSTER ON …: nothing to do.
+    Nothing,
+}
+
+/// What COMMENT ON names.
+#[derive(Clone, Debug)]
+pub(crate) enum CommentOn {
+    Relation(DropKind, Name),
+    Column(Name, String),
+    /// Objects whose comments are not kept: schema, database, constraint.
+    Other,
+}
+
+impl Ddl {
+    pub(crate) fn is_bulk(&self) -> bool {
+        match self {
+            Ddl::CreateIndex(_) | Ddl::CreateTableAs { .. } => true,
+            Ddl::Alter { actions, .. } => actions.iter().any(|a| {
+                matches!(
+                    a,
+                    AlterAction::AddConstraint { .. } | AlterAction::SetType { .. } | AlterAction::AddColumn { .. }
+                )
+            }),
+            _ => false,
+        }
+    }
+    /// The command tag.
+    pub(crate) fn tag(&self) -> String {
+        let kind = |kind: DropKind| kind.word().to_ascii_uppercase();
+        match self {
+            Ddl::CreateTable(_) => "CREATE TABLE".to_owned(),
+            Ddl::CreateTableAs { .. } => "CREATE TABLE AS".to_owned(),
+            Ddl::CreateIndex(_) => "CREATE INDEX".to_owned(),
+            Ddl::CreateSequence { .. } => "CREATE SEQUENCE".to_owned(),
+            Ddl::AlterSequence { .. } => "ALTER SEQUENCE".to_owned(),
+            Ddl::CreateView { .. } => "CREATE VIEW".to_owned(),
+            Ddl::CreateSchema { .. } => "CREATE SCHEMA".to_owned(),
+            Ddl::CreateExtension { .. } => "CREATE EXTENSION".to_owned(),
+            Ddl::Drop { kind: k, .. } => format!("DROP {}", kind(*k)),
+            Ddl::Alter { kind: k, .. } => format!("ALTER {}", kind(*k)),
+            Ddl::Truncate { .. } => "TRUNCATE TABLE".to_owned(),
+            Ddl::Comment { .. } => "COMMENT".to_owned(),
+        }
+    }
+}
+
+/// Words that end a DEFAULT expression.
+const COLUMN_WORDS: &[&str] = &[
+    "constraint", "not", "null", "check", "unique", "primary", "references", "default", "generated", "collate",
+    "deferrable", "initially",
+];
+
+/// Parses a DDL statement; none where the verb is not one of DDL.
+pub(crate) fn parse(c: &mut Cursor<'_>, verb: &str) -> Result<Option<Ddl>> {
+    match verb {
+        "create" => {
+            c.advance();
+            create(c).map(Some)
+        }
+        "drop" => {
+            c.advance();
+            drop(c).map(Some)
+        }
+        "alter" => {
+            c.advance();
+            alter(c).map(Some)
+        }
+        "truncate" => {
+            c.advance();
+            truncate(c).map(Some)
+        }
+        "comment" => {
+            c.advance();
+            comment(c).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn if_not_exists(c: &mut Cursor<'_>) -> bool {
+    c.eat_kws(&["if", "not", "exists"])
+}
+
+fn if_exists(c: &mut Cursor<'_>) -> bool {
+    c.eat_kws(&["if", "exists"])
+}
+
+fn create(c: &mut Cursor<'_>) -> Result<Ddl> {
+    let or_replace = c.eat_kws(&["or", "replace"]);
+    if c.eat_kw("global") || c.eat_kw("local") || c.is_kw("temp") || c.is_kw("temporary") {
+        return Err(SqlError::unsupported("a temporary relation"));
+    }
+    c.eat_kw("unlogged");
+    if c.eat_kw("table") {
+        return create_table(c);
+    }
+    if c.eat_kw("unique") {
+        c.expect_kw("index")?;
+        return create_index(c, true);
+    }
+    if c.eat_kw("index") {
+        return create_index(c, false);
+    }
+    if c.eat_kw("sequence") {
+        let if_not_exists = if_not_exists(c);
+        let name = c.name()?;
+        return Ok(Ddl::CreateSequence { name, if_not_exists, options: sequence_options(c)? });
+    }
+    if c.eat_kw("view") {
+        let name = c.name()?;
+        let columns = if c.is_punct(b'(') { Some(c.ident_list()?) } else { None };
+        if c.eat_kw("with") {
+            c.bracketed()?;
+        }
+        c.expect_kw("as")?;
+        let query = c.rest()?.to_owned();
+        return Ok(Ddl::CreateView { name, or_replace, columns, query });
+    }
+    if c.eat_kw("schema") {
+        let if_not_exists = if_not_exists(c);
+        if c.eat_kw("authorization") {
+            return Ok(Ddl::CreateSchema { name: c.ident()?, if_not_exists });
+        }
+        let name = c.ident()?;
+        if c.eat_kw("authorization") {
+            c.label()?;
+        }
+        if !c.at_end() {
+            return Err(SqlError::unsupported("CREATE SCHEMA with elements"));
+        }
+        return Ok(Ddl::CreateSchema { name, if_not_exists });
+    }
+    if c.eat_kw("extension") {
+        let if_not_exists = if_not_exists(c);
+        let name = c.ident()?;
+        let _ = c.rest();
+        return Ok(Ddl::CreateExtension { name, if_not_exists });
+    }
+    for (words, what) in [
+        (&["materialized", "view"][..], "a materialized view"),
+        (&["recursive", "view"], "CREATE RECURSIVE VIEW"),
+        (&["constraint", "trigger"], "a trigger"),
+        (&["event", "trigger"], "a trigger"),
+        (&["foreign"], "a foreign table"),
+        (&["trigger"], "a trigger"),
+        (&["function"], "CREATE FUNCTION"),
+        (&["procedure"], "CREATE PROCEDURE"),
+        (&["aggregate"], "CREATE AGGREGATE"),
+        (&["operator"], "CREATE OPERATOR"),
+        (&["type"], "CREATE TYPE"),
+        (&["domain"], "CREATE DOMAIN"),
+        (&["role"], "CREATE ROLE"),
+        (&["user"], "CREATE USER"),
+        (&["group"], "CREATE GROUP"),
+        (&["database"], "CREATE DATABASE"),
+        (&["tablespace"], "CREATE TABLESPACE"),
+        (&["rule"], "CREATE RULE"),
+        (&["policy"], "CREATE POLICY"),
+        (&["publication"], "CREATE PUBLICATION"),
+        (&["subscription"], "CREATE SUBSCRIPTION"),
+        (&["server"], "CREATE SERVER"),
+        (&["statistics"], "CREATE STATISTICS"),
+        (&["collation"], "CREATE COLLATION"),
+        (&["conversion"], "CREATE CONVERSION"),
+        (&["cast"], "CREATE CAST"),
+        (&["language"], "CREATE LANGUAGE"),
+        (&["text"], "CREATE TEXT SEARCH"),
+        (&["access"], "CREATE ACCESS METHOD"),
+        (&["transform"], "CREATE TRANSFORM"),
+    ] {
+        if c.eat_kws(words) {
+            return Err(SqlError::unsupported(what));
+        }
+    }
+    Err(c.error())
+}
+
+fn create_table(c: &mut Cursor<'_>) -> Result<Ddl> {
+    let if_not_exists = if_not_exists(c);
+    let name = c.name()?;
+    if c.eat_kw("partition") {
+        return Err(SqlError::unsupported("a partition of a table"));
+    }
+    if c.eat_kw("of") {
+        return Err(SqlError::unsupported("a typed table"));
+    }
+    let mark = c.mark();
+    // `CREATE TABLE name (a, b) AS …` names columns only.
+    let mut columns = None;
+    if c.is_punct(b'(') {
+        if let Ok(names) = c.ident_list() {
+            columns = Some(names);
+        }
+        if columns.is_none() || !(c.is_kw("as") || c.is_kw("with") || c.is_kw("using")) {
+            columns = None;
+            c.rewind(mark);
+        }
+    }
+    if columns.is_some() || c.is_kw("as") || (!c.is_punct(b'(') && c.is_any_kw(&["with", "on", "tablespace", "using"])) {
+        storage_options(c)?;
+        c.expect_kw("as")?;
+        let mark = c.mark();
+        c.rest()?;
+        let (query, with_data) = without_data(c.text_since(mark));
+        return Ok(Ddl::CreateTableAs { name, if_not_exists, columns, query, with_data, into: false });
+    }
+    c.expect(b'(')?;
+    let (mut elements, mut constraints) = (Vec::new(), Vec::new());
+    while !c.is_punct(b')') {
+        if c.eat_kw("like") {
+            let source = c.name()?;
+            elements.push(TableElement::Like(source, like_options(c)?));
+        } else if is_table_constraint(c) {
+            constraints.push(table_constraint(c)?);
+        } else {
+            elements.push(TableElement::Column(Box::new(column_spec(c)?)));
+        }
+        if !c.eat(b',') {
+            break;
+        }
+        if c.is_punct(b')') {
+            return Err(c.error());
+        }
+    }
+    c.expect(b')')?;
+    if c.eat_kw("inherits") {
+        return Err(SqlError::unsupported("table inheritance"));
+    }
+    if c.eat_kw("partition") {
+        return Err(SqlError::unsupported("a partitioned table"));
+    }
+    storage_options(c)?;
+    Ok(Ddl::CreateTable(CreateTable { name, if_not_exists, elements, constraints }))
+}
+
+/// `WITH (fillfactor = …)`, `USING heap`, `TABLESPACE …`: accepted, there is nothing they would change.
+fn storage_options(c: &mut Cursor<'_>) -> Result<()> {
+    loop {
+        if c.is_kw("with") && c.is_punct_at(1, b'(') {
+            c.advance();
+            c.bracketed()?;
+        } else if c.eat_kw("using") || c.eat_kw("tablespace") {
+            c.ident()?;
+        } else if c.eat_kws(&["without", "oids"]) {
+        } else {
+            return Ok(());
+        }
+    }
+}
+
+/// The query of CREATE TABLE AS without `WITH [NO] DATA`.
+fn without_data(text: &str) -> (String, bool) {
+    let words: Vec<&str> = text.split_whitespace().rev().take(3).collect();
+    let is = |i: usize, w: &str| words.get(i).is_some_and(|x| x.eq_ignore_ascii_case(w));
+    let cut = |n: usize| {
+        let mut rest = text.trim_end();
+        for _ in 0..n {
+            rest = rest.trim_end().trim_end_matches(|ch: char| !ch.is_whitespace());
+        }
+        rest.trim_end().to_owned()
+    };
+    if is(0, "data") && is(1, "no") && is(2, "with") {
+        (cut(3), false)
+    } else if is(0, "data") && is(1, "with") {
+        (cut(2), true)
+    } else {
+        (text.to_owned(), true)
+    }
+}
+
+fn like_options(c: &mut Cursor<'_>) -> Result<LikeOptions> {
+    let mut options = LikeOptions::default();
+    loop {
+        let on = if c.eat_kw("including") {
+            true
+        } else if c.eat_kw("excluding") {
+            false
+        } else {
+            return Ok(options);
+        };
+        match c.label()?.as_str() {
+            "all" => options = LikeOptions { defaults: on, constraints: on, indexes: on, identity: on },
+            "defaults" => options.defaults = on,
+            "constraints" => options.constraints = on,
+            "indexes" => options.indexes = on,
+            "identity" => options.identity = on,
+            "comments" | "compression" | "generated" | "statistics" | "storage" => {}
+            _ => return Err(c.error()),
+        }
+    }
+}
+
+fn is_table_constraint(c: &Cursor<'_>) -> bool {
+    c.is_any_kw(&["constraint", "check", "unique", "primary", "foreign", "exclude"])
+}
+
+fn table_constraint(c: &mut Cursor<'_>) -> Result<Constraint> {
+    let name = if c.eat_kw("constraint") { Some(c.ident()?) } else { None };
+    let kind = if c.eat_kw("check") {
+        ConstraintKind::Check(c.bracketed()?, None)
+    } else if c.eat_kw("unique") {
+        key_constraint(c, false)?
+    } else if c.eat_kw("primary") {
+        c.expect_kw("key")?;
+        key_constraint(c, true)?
+    } else if c.eat_kw("foreign") {
+        return Err(SqlError::unsupported("a foreign key"));
+    } else if c.eat_kw("exclude") {
+        return Err(SqlError::unsupported("an exclusion constraint"));
+    } else {
+        return Err(c.error());
+    };
+    constraint_attributes(c)?;
+    Ok(Constraint { name, kind })
+}
+
+fn key_constraint(c: &mut Cursor<'_>, primary: bool) -> Result<ConstraintKind> {
+    if c.eat_kws(&["using", "index"]) {
+        return Ok(ConstraintKind::UsingIndex { index: c.ident()?, primary });
+    }
+    if c.eat_kw("nulls") {
+        return Err(SqlError::unsupported("UNIQUE NULLS NOT DISTINCT"));
+    }
+    let columns = c.ident_list()?;
+    if c.eat_kw("include") {
+        return Err(SqlError::unsupported("INCLUDE columns of an index"));
+    }
+    storage_options_of_index(c)?;
+    Ok(if primary { ConstraintKind::PrimaryKey(columns) } else { ConstraintKind::Unique(columns) })
+}
+
+fn storage_options_of_index(c: &mut Cursor<'_>) -> Result<()> {
+    if c.eat_kw("with") {
+        c.bracketed()?;
+    }
+    if c.eat_kws(&["using", "index", "tablespace"]) {
+        c.ident()?;
+    }
+    Ok(())
+}
+
+fn constraint_attributes(c: &mut Cursor<'_>) -> Result<()> {
+    loop {
+        if c.eat_kw("deferrable") || c.eat_kws(&["initially", "deferred"]) {
+            return Err(SqlError::unsupported("a deferrable constraint"));
+        }
+        if !c.eat_kws(&["not", "deferrable"]) && !c.eat_kws(&["initially", "immediate"]) && !c.eat_kws(&["no", "inherit"]) {
+            return Ok(());
+        }
+    }
+}
+
+fn column_spec(c: &mut Cursor<'_>) -> Result<ColumnSpec> {
+    let name = c.ident()?;
+    let ty = declared_type(c)?;
+    let mut spec =
+        ColumnSpec { name: name.clone(), ty, not_null: None, default: None, identity: None, constraints: Vec::new() };
+    loop {
+        let constraint = if c.eat_kw("constraint") { Some(c.ident()?) } else { None };
+        if c.eat_kws(&["not", "null"]) {
+            spec.not_null = Some(true);
+        } else if c.eat_kw("null") {
+            spec.not_null = Some(false);
+        } else if c.eat_kw("default") {
+            spec.default = Some(c.expression(COLUMN_WORDS)?);
+        } else if c.eat_kw("check") {
+            let kind = ConstraintKind::Check(c.bracketed()?, Some(name.clone()));
+            spec.constraints.push(Constraint { name: constraint, kind });
+            constraint_attributes(c)?;
+        } else if c.eat_kw("unique") {
+            storage_options_of_index(c)?;
+            spec.constraints.push(Constraint { name: constraint, kind: ConstraintKind::Unique(vec![name.clone()]) });
+            constraint_attributes(c)?;
+        } else if c.eat_kws(&["primary", "key"]) {
+            storage_options_of_index(c)?;
+            spec.constraints.push(Constraint { name: constraint, kind: ConstraintKind::PrimaryKey(vec![name.clone()]) });
+            constraint_attributes(c)?;
+        } else if c.eat_kw("references") {
+            return Err(SqlError::unsupported("a foreign key"));
+        } else if c.eat_kw("generated") {
+            let kind = if c.eat_kw("always") {
+                'a'
+            } else {
+                c.expect_kw("by")?;
+                c.expect_kw("default")?;
+                'd'
+            };
+            c.expect_kw("as")?;
+            if c.is_punct(b'(') {
+                return Err(SqlError::unsupported("a generated column"));
+            }
+            c.expect_kw("identity")?;
+            spec.identity = Some((kind, bracketed_sequence_options(c)?));
+        } else if c.eat_kw("collate") {
+            collation(c)?;
+        } else if constraint.is_some() {
+            return Err(c.error());
+        } else {
+            return Ok(spec);
+        }
+    }
+}
+
+/// Only the collation that everything has here.
+fn collation(c: &mut Cursor<'_>) -> Result<()> {
+    let name = c.name()?;
+    match name.name.as_str() {
+        "C" | "POSIX" | "default" | "ucs_basic" => Ok(()),
+        other => Err(SqlError::unsupported(format!("collation \"{other}\""))),
+    }
+}
+
+fn bracketed_sequence_options(c: &mut Cursor<'_>) -> Result<SequenceOptions> {
+    if !c.eat(b'(') {
+        return Ok(SequenceOptions::default());
+    }
+    let options = sequence_options(c)?;
+    c.expect(b')')?;
+    Ok(options)
+}
+
+fn sequence_options(c: &mut Cursor<'_>) -> Result<SequenceOptions> {
+    let mut o = SequenceOptions::default();
+    loop {
+        if c.eat_kw("as") {
+            o.ty = Some(type_name(c)?.ty);
+        } else if c.eat_kw("start") {
+            c.eat_kw("with");
+            o.start = Some(c.integer()?);
+        } else if c.eat_kw("restart") {
+            c.eat_kw("with");
+            o.restart = Some(if c.kind() == Some(Kind::Number) || c.kind() == Some(Kind::Operator) {
+                Some(c.integer()?)
+            } else {
+                None
+            });
+        } else if c.eat_kw("increment") {
+            c.eat_kw("by");
+            o.increment = Some(c.integer()?);
+        } else if c.eat_kw("minvalue") {
+            o.min = Some(Some(c.integer()?));
+        } else if c.eat_kw("maxvalue") {
+            o.max = Some(Some(c.integer()?));
+        } else if c.eat_kws(&["no", "minvalue"]) {
+            o.min = Some(None);
+        } else if c.eat_kws(&["no", "maxvalue"]) {
+            o.max = Some(None);
+        } else if c.eat_kw("cache") {
+            o.cache = Some(c.integer()?);
+        } else if c.eat_kws(&["no", "cycle"]) {
+            o.cycle = Some(false);
+        } else if c.eat_kw("cycle") {
+            o.cycle = Some(true);
+        } else if c.eat_kws(&["sequence", "name"]) {
+            c.name()?;
+        } else if c.eat_kws(&["owned", "by"]) {
+            o.owned_by = Some(if c.eat_kw("none") { None } else { Some(column_name(c)?) });
+        } else {
+            return Ok(o);
+        }
+    }
+}
+
+/// `[schema .] table . column`
+fn column_name(c: &mut Cursor<'_>) -> Result<(Name, String)> {
+    let position = c.position();
+    let mut parts = vec![c.ident()?];
+    while c.eat(b'.') {
+        parts.push(c.label()?);
+    }
+    let column = parts.pop().unwrap_or_default();
+    let Some(name) = parts.pop() else {
+        return Err(SqlError::syntax("invalid OWNED BY option").with_hint("Specify OWNED BY table.column or OWNED BY NONE."));
+    };
+    Ok((Name { schema: parts.pop(), name, position }, column))
+}
+
+fn create_index(c: &mut Cursor<'_>, unique: bool) -> Result<Ddl> {
+    let concurrently = c.eat_kw("concurrently");
+    let if_not_exists = if_not_exists(c);
+    let name = if c.is_kw("on") { None } else { Some(c.ident()?) };
+    c.expect_kw("on")?;
+    c.eat_kw("only");
+    let table = c.name()?;
+    if c.eat_kw("using") {
+        let method = c.ident()?;
+        if !matches!(method.as_str(), "btree" | "hash") {
+            return Err(SqlError::unsupported(format!("index access method \"{method}\"")));
+        }
+    }
+    c.expect(b'(')?;
+    let mut keys = Vec::new();
+    loop {
+        keys.push(index_key(c)?);
+        if !c.eat(b',') {
+            break;
+        }
+    }
+    c.expect(b')')?;
+    if c.eat_kw("include") {
+        return Err(SqlError::unsupported("INCLUDE columns of an index"));
+    }
+    if c.eat_kw("nulls") {
+        if c.eat_kw("not") {
+            return Err(SqlError::unsupported("UNIQUE NULLS NOT DISTINCT"));
+        }
+        c.expect_kw("distinct")?;
+    }
+    if c.eat_kw("with") {
+        c.bracketed()?;
+    }
+    if c.eat_kw("tablespace") {
+        c.ident()?;
+    }
+    let predicate = if c.eat_kw("where") { Some(c.rest()?.to_owned()) } else { None };
+    Ok(Ddl::CreateIndex(CreateIndex { name, table, unique, if_not_exists, concurrently, keys, predicate }))
+}
+
+fn index_key(c: &mut Cursor<'_>) -> Result<IndexKeySpec> {
+    let mut key = IndexKeySpec { column: None, expression: None, descending: false, nulls_first: false };
+    if c.is_punct(b'(') {
+        key.expression = Some(c.bracketed()?);
+    } else {
+        let mark = c.mark();
+        let name = c.ident()?;
+        if c.is_punct(b'(') || c.is_punct(b'.') {
+            // A function call may stand without brackets around it.
+            c.rewind(mark);
+            while !c.is_punct(b'(') {
+                c.advance();
+                if c.at_end() {
+                    return Err(c.error());
+                }
+            }
+            c.bracketed()?;
+            key.expression = Some(c.text_since(mark).to_owned());
+        } else {
+            key.column = Some(name);
+        }
+    }
+    if c.eat_kw("collate") {
+        collation(c)?;
+    }
+    // An operator class: all of a type's order by bytes here, text_pattern_ops too.
+    if c.kind() == Some(Kind::Word) && !c.is_any_kw(&["asc", "desc", "nulls"]) {
+        c.name()?;
+    }
+    if c.eat_kw("desc") {
+        key.descending = true;
+    } else {
+        c.eat_kw("asc");
+    }
+    key.nulls_first = key.descending;
+    if c.eat_kw("nulls") {
+        key.nulls_first = if c.eat_kw("first") {
+            true
+        } else {
+            c.expect_kw("last")?;
+            false
+        };
+    }
+    Ok(key)
+}
+
+fn object_kind(c: &mut Cursor<'_>) -> Option<DropKind> {
+    for (word, kind) in [
+        ("table", DropKind::Table),
+        ("index", DropKind::Index),
+        ("sequence", DropKind::Sequence),
+        ("view", DropKind::View),
+        ("schema", DropKind::Schema),
+    ] {
+        if c.eat_kw(word) {
+            return Some(kind);
+        }
+    }
+    None
+}
+
+fn cascade(c: &mut Cursor<'_>) -> bool {
+    let cascade = c.eat_kw("cascade");
+    if !cascade {
+        c.eat_kw("restrict");
+    }
+    cascade
+}
+
+fn other_object(c: &Cursor<'_>, verb: &str) -> SqlError {
+    match c.kind() {
+        Some(Kind::Word) => SqlError::unsupported(format!("{verb} {}", c.peek_text().to_ascii_uppercase())),
+        _ => c.error(),
+    }
+}
+
+fn drop(c: &mut Cursor<'_>) -> Result<Ddl> {
+    let Some(kind) = object_kind(c) else {
+        return Err(other_object(c, "DROP"));
+    };
+    if kind == DropKind::Index {
+        c.eat_kw("concurrently");
+    }
+    let if_exists = if_exists(c);
+    let names = c.name_list()?;
+    Ok(Ddl::Drop { kind, names, if_exists, cascade: cascade(c) })
+}
+
+fn truncate(c: &mut Cursor<'_>) -> Result<Ddl> {
+    c.eat_kw("table");
+    c.eat_kw("only");
+    let mut tables = vec![c.name()?];
+    c.eat_operator("*");
+    while c.eat(b',') {
+        c.eat_kw("only");
+        tables.push(c.name()?);
+        c.eat_operator("*");
+    }
+    let restart = c.eat_kws(&["restart", "identity"]);
+    c.eat_kws(&["continue", "identity"]);
+    cascade(c);
+    Ok(Ddl::Truncate { tables, restart })
+}
+
+fn comment(c: &mut Cursor<'_>) -> Result<Ddl> {
+    c.expect_kw("on")?;
+    let on = if c.eat_kw("column") {
+        let (table, column) = column_name(c)?;
+        CommentOn::Column(table, column)
+    } else if c.is_kw("schema") {
+        c.advance();
+        c.ident()?;
+        CommentOn::Other
+    } else if let Some(kind) = object_kind(c) {
+        CommentOn::Relation(kind, c.name()?)
+    } else if c.eat_kw("database") || c.eat_kw("extension") {
+        c.ident()?;
+        CommentOn::Other
+    } else if c.eat_kw("constraint") {
+        c.ident()?;
+        c.expect_kw("on")?;
+        c.name()?;
+        CommentOn::Other
+    } else {
+        return Err(other_object(c, "COMMENT ON"));
+    };
+    c.expect_kw("is")?;
+    let text = if c.eat_kw("null") { None } else { Some(c.string()?) };
+    Ok(Ddl::Comment { on, text })
+}
+
+fn alter(c: &mut Cursor<'_>) -> Result<Ddl> {
+    let Some(kind) = object_kind(c) else { return Err(other_object(c, "ALTER")) };
+    let if_exists = if_exists(c);
+    if kind == DropKind::Table {
+        c.eat_kw("only");
+    }
+    let name = c.name()?;
+    c.eat_operator("*");
+    if c.eat_kw("rename") {
+        let action = rename(c, kind)?;
+        return Ok(Ddl::Alter { kind, name, if_exists, actions: vec![action] });
+    }
+    if kind == DropKind::Sequence && !c.is_kw("owner") && !c.is_kw("set") {
+        return Ok(Ddl::AlterSequence { name, if_exists, options: sequence_options(c)? });
+    }
+    let mut actions = Vec::new();
+    loop {
+        actions.push(alter_action(c)?);
+        if !c.eat(b',') {
+            break;
+        }
+    }
+    Ok(Ddl::Alter { kind, name, if_exists, actions })
+}
+
+fn rename(c: &mut Cursor<'_>, kind: DropKind) -> Result<AlterAction> {
+    if c.eat_kw("to") {
+        return Ok(AlterAction::RenameTo(c.ident()?));
+    }
+    if kind == DropKind::Table && c.eat_kw("constraint") {
+        let from = c.ident()?;
+        c.expect_kw("to")?;
+        return Ok(AlterAction::RenameConstraint { from, to: c.ident()? });
+    }
+    c.eat_kw("column");
+    let from = c.ident()?;
+    c.expect_kw("to")?;
+    Ok(AlterAction::RenameColumn { from, to: c.ident()? })
+}
+
+fn alter_action(c: &mut Cursor<'_>) -> Result<AlterAction> {
+    if c.eat_kw("add") {
+        if is_table_constraint(c) {
+            let constraint = table_constraint(c)?;
+            let not_valid = c.eat_kws(&["not", "valid"]);
+            return Ok(AlterAction::AddConstraint { constraint, not_valid });
+        }
+        c.eat_kw("column");
+        let if_not_exists = if_not_exists(c);
+        return Ok(AlterAction::AddColumn { column: Box::new(column_spec(c)?), if_not_exists });
+    }
+    if c.eat_kw("drop") {
+        if c.eat_kw("constraint") {
+            let if_exists = if_exists(c);
+            let name = c.ident()?;
+            return Ok(AlterAction::DropConstraint { name, if_exists, cascade: cascade(c) });
+        }
+        c.eat_kw("column");
+        let if_exists = if_exists(c);
+        let name = c.ident()?;
+        return Ok(AlterAction::DropColumn { name, if_exists, cascade: cascade(c) });
+    }
+    if c.eat_kw("alter") {
+        c.eat_kw("column");
+        return alter_column(c);
+    }
+    if c.eat_kws(&["validate", "constraint"]) {
+        return Ok(AlterAction::ValidateConstraint(c.ident()?));
+    }
+    if c.eat_kws(&["owner", "to"]) {
+        c.label()?;
+        return Ok(AlterAction::Nothing);
+    }
+    if c.eat_kw("set") {
+        if c.eat_kw("schema") {
+            return Ok(AlterAction::SetSchema(c.ident()?));
+        }
+        if c.is_punct(b'(') {
+            c.bracketed()?;
+            return Ok(AlterAction::Nothing);
+        }
+        for words in [&["logged"][..], &["unlogged"], &["without", "cluster"], &["without", "oids"]] {
+            if c.eat_kws(words) {
+                return Ok(AlterAction::Nothing);
+            }
+        }
+        if c.eat_kw("tablespace") || c.eat_kws(&["access", "method"]) {
+            c.ident()?;
+            return Ok(AlterAction::Nothing);
+        }
+        return Err(c.error());
+    }
+    if c.eat_kw("reset") {
+        c.bracketed()?;
+        return Ok(AlterAction::Nothing);
+    }
+    if c.eat_kws(&["cluster", "on"]) {
+        c.ident()?;
+        return Ok(AlterAction::Nothing);
+    }
+    if c.eat_kws(&["replica", "identity"]) {
+        while !c.at_end() && !c.is_punct(b',') {
+            c.advance();
+        }
+        return Ok(AlterAction::Nothing);
+    }
+    for (words, what) in [
+        (&["enable"][..], "ALTER TABLE ENABLE"),
+        (&["disable"], "ALTER TABLE DISABLE"),
+        (&["force"], "row-level security"),
+        (&["no", "force"], "row-level security"),
+        (&["inherit"], "table inheritance"),
+        (&["no", "inherit"], "table inheritance"),
+        (&["attach"], "a partitioned table"),
+        (&["detach"], "a partitioned table"),
+    ] {
+        if c.eat_kws(words) {
+            return Err(SqlError::unsupported(what));
+        }
+    }
+    Err(c.error())
+}
+
+fn alter_column(c: &mut Cursor<'_>) -> Result<AlterAction> {
+    let column = c.ident()?;
+    if c.eat_kw("type") || c.eat_kws(&["set", "data", "type"]) {
+        let ty = type_name(c)?;
+        if c.eat_kw("collate") {
+            collation(c)?;
+        }
+        let using = if c.eat_kw("using") { Some(c.expression(&[])?) } else { None };
+        return Ok(AlterAction::SetType { column, ty, using });
+    }
+    if c.eat_kws(&["set", "default"]) {
+        return Ok(AlterAction::SetDefault { column, default: Some(c.expression(&[])?) });
+    }
+    if c.eat_kws(&["drop", "default"]) {
+        return Ok(AlterAction::SetDefault { column, default: None });
+    }
+    if c.eat_kws(&["set", "not", "null"]) {
+        return Ok(AlterAction::SetNotNull { column, not_null: true });
+    }
+    if c.eat_kws(&["drop", "not", "null"]) {
+        return Ok(AlterAction::SetNotNull { column, not_null: false });
+    }
+    if c.eat_kws(&["drop", "identity"]) {
+        return Ok(AlterAction::DropIdentity { column, if_exists: if_exists(c) });
+    }
+    if c.eat_kws(&["drop", "expression"]) {
+        return Err(SqlError::unsupported("a generated column"));
+    }
+    if c.eat_kws(&["add", "generated"]) {
+        let kind = identity_kind(c)?;
+        c.expect_kw("as")?;
+        c.expect_kw("identity")?;
+        return Ok(AlterAction::AddIdentity { column, kind, options: bracketed_sequence_options(c)? });
+    }
+    if c.eat_kws(&["set", "generated"]) {
+        let kind = Some(identity_kind(c)?);
+        return Ok(AlterAction::SetIdentity { column, kind, options: SequenceOptions::default() });
+    }
+    if c.is_kw("restart") || (c.is_kw("set") && c.is_kw_at(1, "increment")) {
+        c.eat_kw("set");
+        return Ok(AlterAction::SetIdentity { column, kind: None, options: sequence_options(c)? });
+    }
+    if c.eat_kws(&["set", "statistics"]) {
+        c.integer()?;
+        return Ok(AlterAction::Nothing);
+    }
+    if c.eat_kws(&["set", "storage"]) || c.eat_kws(&["set", "compression"]) {
+        c.label()?;
+        return Ok(AlterAction::Nothing);
+    }
+    if c.is_kw("set") || c.is_kw("reset") {
+        c.advance();
+        if c.is_punct(b'(') {
+            c.bracketed()?;
+            return Ok(AlterAction::Nothing);
+        }
+    }
+    Err(c.error())
+}
+
+fn identity_kind(c: &mut Cursor<'_>) -> Result<char> {
+    if c.eat_kw("always") {
+        return Ok('a');
+    }
+    c.expect_kw("by")?;
+    c.expect_kw("default")?;
+    Ok('d')
+}
+
+/// `SELECT … INTO table FROM …` is CREATE TABLE AS of the same without INTO; none where there is no INTO at the top.
+pub(crate) fn select_into(text: &str, tokens: &[Lexeme]) -> Result<Option<Utility>> {
+    let mut depth = 0_i32;
+    let mut found = None;
+    for (i, token) in tokens.iter().enumerate() {
+        match token.kind {
+            Kind::Punct(b'(') => depth += 1,
+            Kind::Punct(b')') => depth -= 1,
+            Kind::Word if depth == 0 => {
+                let word = text.get(token.start..token.end).unwrap_or_default();
+                // An alias or a column cannot be called INTO, it is reserved.
+                if word.eq_ignore_ascii_case("into") {
+                    found = Some(i);
+                    break;
+                }
+                if ["from", "where", "union", "order", "limit"].iter().any(|w| word.eq_ignore_ascii_case(w)) {
+                    break;
+                }
+            }
+            _ => {}
+        }
+    }
+    let Some(at) = found else { return Ok(None) };
+    let mut c = Cursor::new(text, tokens);
+    c.rewind(at + 1);
+    for word in ["temp", "temporary"] {
+        if c.is_kw(word) {
+            return Err(SqlError::unsupported("a temporary relation"));
+        }
+    }
+    c.eat_kw("unlogged");
+    c.eat_kw("table");
+    let name = c.name()?;
+    let before = tokens.get(at).and_then(|t| text.get(..t.start)).unwrap_or_default();
+    let after = if c.at_end() { "" } else { c.rest()? };
+    let query = format!("{before}{after}");
+    Ok(Some(Utility::Ddl(Box::new(Ddl::CreateTableAs {
+        name,
+        if_not_exists: false,
+        columns: None,
+        query,
+        with_data: true,
+        into: true,
+    }))))
+}
