@@ -84,6 +84,9 @@ impl Shared {
         let used_bytes = self.trees.memory_bytes();
         let limit_bytes = self.options.memory_limit;
         if used_bytes.saturating_add(bytes as u64) > limit_bytes {
+            // Rows deleted since may only wait to be cleaned: the next attempt finds the room.
+            self.chores.lock().clean = true;
+            self.chore.notify_one();
             return Err(Error::OutOfMemory { used_bytes, limit_bytes });
         }
         Ok(())
@@ -101,6 +104,14 @@ impl Shared {
             chores.clean |= too_large;
             chores.checkpoint |= checkpoint;
             drop(chores);
+            self.chore.notify_one();
+        }
+    }
+
+    /// What no commit's share of the cleaning is enough for goes to the maintenance thread.
+    fn clean_if_much(&self) {
+        if self.garbage.is_much(self) {
+            self.chores.lock().clean = true;
             self.chore.notify_one();
         }
     }
@@ -250,7 +261,7 @@ impl Engine {
                 handle.threads.lock().push(thread);
                 Ok::<(), Error>(())
             };
-            spawn("wal-flusher", |shared| shared.log.run_flusher())?;
+            spawn("wal-flusher", |shared| shared.log.run_flusher(|| shared.clean_if_much()))?;
             spawn("wal-preparer", |shared| shared.log.run_preparer())?;
             spawn("maintenance", Shared::run_maintenance)?;
         }

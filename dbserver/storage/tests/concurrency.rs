@@ -201,6 +201,31 @@ fn a_full_disk_refuses_writers_lets_readers_on_and_goes_away() {
 }
 
 #[test]
+fn memory_of_deleted_rows_comes_back_by_itself() {
+    let io = SimIo::new(4);
+    let engine = open(&io, Options { memory_limit: 2_000_000, ..options(&Arc::default()) });
+    for round in 0..3 {
+        let txn = engine.begin(Isolation::ReadCommitted);
+        for row in 0..10_000u64 {
+            // What the round before has deleted may still be on its way out.
+            loop {
+                match txn.put(LEDGER, &row.to_be_bytes(), &[1; 60]) {
+                    Ok(Write::Done) => break,
+                    Err(Error::OutOfMemory { .. }) if round > 0 => std::thread::yield_now(),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        txn.commit().unwrap().wait().unwrap();
+        let txn = engine.begin(Isolation::ReadCommitted);
+        for row in 0..10_000u64 {
+            let _ = txn.delete(LEDGER, &row.to_be_bytes()).unwrap();
+        }
+        txn.commit().unwrap().wait().unwrap();
+    }
+}
+
+#[test]
 fn a_failed_sync_of_the_log_stops_everything_once() {
     let io = SimIo::new(2);
     let fatal = Arc::new(AtomicU64::new(0));

@@ -18,6 +18,9 @@ const WALK_CHUNK: usize = 1024;
 /// Rows that may wait before the clean-up thread is asked to help.
 const QUEUE_MAX: usize = 20_000;
 
+/// Rows that may wait when nothing is committed any more.
+const QUEUE_SHORT: usize = 1_000;
+
 /// The queue, ordered by timestamp, nearly.
 #[derive(Default)]
 pub(crate) struct Garbage {
@@ -37,6 +40,18 @@ pub(crate) enum Item {
 impl Garbage {
     pub fn add(&self, timestamp: u64, items: impl IntoIterator<Item = Item>) {
         self.queue.lock().extend(items.into_iter().map(|item| (timestamp, item)));
+    }
+
+    /// Whether more can be cleaned now than commits will do on the way.
+    pub fn is_much(&self, shared: &Shared) -> bool {
+        let oldest = shared.snapshots.oldest();
+        let queue = self.queue.lock();
+        match queue.front() {
+            Some((timestamp, item)) if *timestamp <= oldest => {
+                !matches!(item, Item::Row(..)) || queue.len() > QUEUE_SHORT
+            }
+            _ => false,
+        }
     }
 
     /// Cleans up to `limit` rows that nobody sees any more. Answers whether there is more to do that is too large for

@@ -64,6 +64,14 @@ impl Transaction {
         }
     }
 
+    /// Ends a statement, for a session that goes idle inside the transaction: in READ COMMITTED no versions are pinned
+    /// until the next statement, but by snapshots that are still held.
+    pub fn end_statement(&self) {
+        if self.isolation == Isolation::ReadCommitted {
+            self.work.lock().pin = None;
+        }
+    }
+
     /// The snapshot of the current statement: commits up to its timestamp, and this transaction's own writes of earlier
     /// statements only (a statement never meets its own writes, the "Halloween problem"). Cheap to clone; pins the
     /// versions it sees while it lives, also beyond the statement.

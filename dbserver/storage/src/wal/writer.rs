@@ -300,8 +300,8 @@ impl Log {
         Ok(())
     }
 
-    /// The flusher's life.
-    pub fn run_flusher(&self) {
+    /// The flusher's life; `flushed` is called after each batch.
+    pub fn run_flusher(&self, flushed: impl Fn()) {
         loop {
             let mut fill = self.fill.lock();
             while fill.buffer.is_empty() && !fill.closing {
@@ -312,6 +312,7 @@ impl Log {
             if done || self.flush().is_err() {
                 return;
             }
+            flushed();
         }
     }
 
