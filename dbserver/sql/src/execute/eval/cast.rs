@@ -7,6 +7,7 @@ use crate::error::{Result, SqlError, sqlstate};
 use crate::execute::columns;
 use crate::execute::context::ExecContext;
 use crate::expr::Expr;
+use crate::functions;
 use crate::session::EvalContext;
 use crate::types::{self, Array, ColumnType, Datum, Oid, Type};
 use crate::vector::Vector;
@@ -97,9 +98,9 @@ pub fn name_of(oid: Oid, ty: Type, eval: &EvalContext<'_>) -> String {
         Type::REGNAMESPACE => eval.catalog.schema_name(oid).map(describe::quote_identifier),
         Type::REGROLE => (oid == OWNER_OID).then(|| describe::quote_identifier(eval.session.user())),
         Type::REGPROC => {
-            all_functions().iter().find(|f| f.oid == oid).map(|f| describe::quote_identifier(f.name))
+            functions::all().iter().find(|f| f.oid == oid).map(|f| describe::quote_identifier(f.name))
         }
-        Type::REGPROCEDURE => all_functions().iter().find(|f| f.oid == oid).map(|f| {
+        Type::REGPROCEDURE => functions::all().iter().find(|f| f.oid == oid).map(|f| {
             let args: Vec<&str> = f.args.iter().map(|a| a.sql_name()).collect();
             format!("{}({})", describe::quote_identifier(f.name), args.join(","))
         }),
@@ -136,7 +137,7 @@ fn by_name(text: &str, ty: Type, eval: &EvalContext<'_>) -> Result<Oid> {
             .ok_or_else(|| missing(sqlstate::UNDEFINED_OBJECT, "role")),
         Type::REGPROC | Type::REGPROCEDURE => {
             let (_, name) = names::parse_qualified(text.split('(').next().unwrap_or(text))?;
-            let mut found = all_functions().iter().filter(|f| f.name == name);
+            let mut found = functions::all().iter().filter(|f| f.name == name);
             match (found.next(), found.next()) {
                 (Some(one), None) => Ok(one.oid),
                 (Some(_), Some(_)) => Err(SqlError::new(
@@ -176,9 +177,4 @@ pub fn cast_vector(
         columns::push(&mut out, &value)?;
     }
     Ok(Arc::new(out))
-}
-
-/// Functions whose names can be looked up.
-fn all_functions() -> &'static [&'static crate::functions::Function] {
-    &[]
 }
