@@ -155,9 +155,8 @@ struct Outcome {
     timestamp: u64,
     next_tree: u64,
     records: u64,
-    /// Transactions that logged more than one record, by number; and where their commit is, because numbers begin
-    /// again when the process does.
-    committed: HashMap<u64, Vec<(u64, Commit)>>,
+    /// Transactions that logged more than one record, by epoch and number: numbers begin again when the process does.
+    committed: HashMap<(u32, u64), Commit>,
 }
 
 struct Replay<'a> {
@@ -180,7 +179,7 @@ impl Replay<'_> {
             let path = self.segments.path(self.segments.size.segment_of(self.manifest.replay_from));
             return Err(Error::corrupt(&path, 0, "the log segment that the manifest names", "none"));
         }
-        while let Some((kind, lsn, mut payload)) = reader.next()? {
+        while let Some((kind, epoch, lsn, mut payload)) = reader.next()? {
             self.outcome.records += 1;
             match kind {
                 Kind::Chunk => {}
@@ -192,7 +191,7 @@ impl Replay<'_> {
                     let (commit, _) = Commit::decode(payload).ok_or_else(|| self.nonsense(lsn))?;
                     self.outcome.timestamp = self.outcome.timestamp.max(commit.timestamp);
                     if commit.first > 0 {
-                        self.outcome.committed.entry(commit.txn).or_default().push((lsn, commit));
+                        self.outcome.committed.insert((epoch, commit.txn), commit);
                     }
                 }
             }
@@ -205,7 +204,7 @@ impl Replay<'_> {
     fn second_pass(&mut self) -> Result<()> {
         let mut reader = Reader::new(self.segments, self.manifest.replay_from);
         while reader.lsn < self.outcome.end {
-            let Some((kind, lsn, mut payload)) = reader.next()? else {
+            let Some((kind, epoch, lsn, mut payload)) = reader.next()? else {
                 return Err(self.nonsense(reader.lsn));
             };
             match kind {
@@ -213,9 +212,7 @@ impl Replay<'_> {
                 Kind::Chunk => {
                     let fields = (take_u64(&mut payload), take_u64(&mut payload));
                     let (Some(txn), Some(first)) = fields else { return Err(self.nonsense(lsn)) };
-                    let commits = self.outcome.committed.get(&txn);
-                    let commit = commits.and_then(|commits| commits.iter().find(|(at, _)| *at > lsn));
-                    if let Some((_, commit)) = commit {
+                    if let Some(commit) = self.outcome.committed.get(&(epoch, txn)) {
                         self.apply(lsn, commit, first, payload)?;
                     }
                 }

@@ -138,6 +138,30 @@ fn a_large_transaction_is_logged_in_parts_and_replayed_whole() {
 }
 
 #[test]
+fn parts_of_a_lost_transaction_do_not_join_a_later_one_of_the_same_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut numbers = Vec::new();
+    for (life, commits) in [(1, false), (2, true)] {
+        let engine = open(dir.path());
+        let txn = engine.begin(Isolation::ReadCommitted);
+        numbers.push(txn.id());
+        let mut buffer = RowBuffer::new();
+        for i in 0..20_000u32 {
+            buffer.push(&(life * 100_000 + i).to_be_bytes(), &[1; 40]);
+        }
+        assert!(matches!(txn.put_batch(TreeId(1), &buffer, 0).unwrap(), BatchWrite::Done));
+        engine.flush().unwrap();
+        if commits {
+            txn.commit().unwrap().wait().unwrap();
+        }
+    }
+    assert_eq!(numbers[0], numbers[1], "numbers begin again with the process");
+    let rows = rows(&open(dir.path()), TreeId(1));
+    assert_eq!(rows.len(), 20_000);
+    assert_eq!(rows[0].0, 200_000u32.to_be_bytes());
+}
+
+#[test]
 fn a_dropped_tree_stays_dropped_and_orphans_go() {
     let dir = tempfile::tempdir().unwrap();
     {

@@ -21,15 +21,15 @@ impl<'a> Reader<'a> {
         Reader { segments, cached: None, lsn, epoch: 0, payload: Vec::new() }
     }
 
-    /// The next record: its kind, position and payload. `None` at the end of the log, or where it is damaged: see
+    /// The next record: its kind, epoch, position and payload. `None` at the end of the log, or where it is damaged: see
     /// [`Reader::check_end`].
-    pub fn next(&mut self) -> Result<Option<(Kind, u64, &[u8])>> {
+    pub fn next(&mut self) -> Result<Option<(Kind, u32, u64, &[u8])>> {
         let lsn = self.lsn;
         let Some(header) = self.record_at(lsn)? else { return Ok(None) };
         let Some(kind) = Kind::from_byte(header.kind) else { return Ok(None) };
         self.epoch = header.epoch;
         self.lsn = lsn + record::record_bytes(header.length as usize) as u64;
-        Ok(Some((kind, lsn, &self.payload)))
+        Ok(Some((kind, header.epoch, lsn, &self.payload)))
     }
 
     /// The record is valid in itself, and not older than the ones before it.

@@ -24,7 +24,7 @@ pub(crate) const PAYLOAD_MAX: usize = crate::engine::VALUE_MAX + (4 << 20);
 pub(crate) enum Kind {
     /// A transaction committed; carries its writes, or the last of them.
     Commit = 1,
-    /// Writes of a transaction that is not yet committed, and counts only if its commit follows.
+    /// Writes of a transaction that is not yet committed, which count only if its commit follows in the same epoch.
     Chunk = 2,
     /// Tree numbers below this are spoken for.
     Trees = 3,
