@@ -15,7 +15,7 @@ use crate::manifest::Manifest;
 use crate::memtable::{BTree, Cell, Change, Row, Tree, Trees, Version, row_bytes};
 use crate::options::Options;
 use crate::sst::{SstReader, file_name, file_number};
-use crate::wal::{Commit, Kind, LogStart, Op, Reader, SegmentSize, Segments, ops, take_u64};
+use crate::wal::{Commit, Kind, LogStart, Op, Reader, Record, SegmentSize, Segments, ops, take_u64};
 
 /// Directory of the sorted files.
 pub(crate) const SST_DIR: &str = "sst";
@@ -179,7 +179,7 @@ impl Replay<'_> {
             let path = self.segments.path(self.segments.size.segment_of(self.manifest.replay_from));
             return Err(Error::corrupt(&path, 0, "the log segment that the manifest names", "none"));
         }
-        while let Some((kind, epoch, lsn, mut payload)) = reader.next()? {
+        while let Some(Record { kind, epoch, lsn, mut payload }) = reader.next()? {
             self.outcome.records += 1;
             match kind {
                 Kind::Chunk => {}
@@ -204,7 +204,7 @@ impl Replay<'_> {
     fn second_pass(&mut self) -> Result<()> {
         let mut reader = Reader::new(self.segments, self.manifest.replay_from);
         while reader.lsn < self.outcome.end {
-            let Some((kind, epoch, lsn, mut payload)) = reader.next()? else {
+            let Some(Record { kind, epoch, lsn, mut payload }) = reader.next()? else {
                 return Err(self.nonsense(reader.lsn));
             };
             match kind {

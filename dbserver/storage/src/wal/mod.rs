@@ -20,7 +20,7 @@ mod redo;
 mod segment;
 mod writer;
 
-pub(crate) use reader::Reader;
+pub(crate) use reader::{Reader, Record};
 pub(crate) use record::Kind;
 pub(crate) use redo::{Commit, Op, Redo, RedoMark, ops, put_varint, take_u64, take_varint};
 pub(crate) use segment::{SegmentSize, Segments};

@@ -16,20 +16,30 @@ pub(crate) struct Reader<'a> {
     payload: Vec<u8>,
 }
 
+/// A valid record.
+pub(crate) struct Record<'a> {
+    pub kind: Kind,
+    /// Which life of the process wrote it.
+    pub epoch: u32,
+    /// Its position.
+    pub lsn: u64,
+    pub payload: &'a [u8],
+}
+
 impl<'a> Reader<'a> {
     pub fn new(segments: &'a Segments, lsn: u64) -> Reader<'a> {
         Reader { segments, cached: None, lsn, epoch: 0, payload: Vec::new() }
     }
 
-    /// The next record: its kind, epoch, position and payload. `None` at the end of the log, or where it is damaged: see
+    /// The next record. `None` at the end of the log, or where it is damaged: see
     /// [`Reader::check_end`].
-    pub fn next(&mut self) -> Result<Option<(Kind, u32, u64, &[u8])>> {
+    pub fn next(&mut self) -> Result<Option<Record<'_>>> {
         let lsn = self.lsn;
         let Some(header) = self.record_at(lsn)? else { return Ok(None) };
         let Some(kind) = Kind::from_byte(header.kind) else { return Ok(None) };
         self.epoch = header.epoch;
         self.lsn = lsn + record::record_bytes(header.length as usize) as u64;
-        Ok(Some((kind, header.epoch, lsn, &self.payload)))
+        Ok(Some(Record { kind, epoch: header.epoch, lsn, payload: &self.payload }))
     }
 
     /// The record is valid in itself, and not older than the ones before it.
