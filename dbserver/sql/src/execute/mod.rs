@@ -28,7 +28,7 @@ pub(crate) mod sorter;
 
 pub use bulk::TableWriter;
 pub use context::{ExecContext, ExecState, WaitHook};
-pub use eval::{eval_row, eval_vector};
+pub use eval::{eval_row, eval_vector, with_names};
 pub use execution::Execution;
 pub use operators::{BoxOperator, Operator, open};
 pub use point::{PointStep, run_point};

@@ -2,7 +2,7 @@
 
 use crate::context::QueryContext;
 use crate::error::{Result, SqlError, sqlstate};
-use crate::execute::{ExecContext, Execution, PointStep, run_point};
+use crate::execute::{ExecContext, Execution, PointStep, run_point, with_names};
 use crate::plan::{PlannedKind, ResultColumn};
 use crate::session::client::Session;
 use crate::session::plan_cache::CachedPlan;
@@ -304,7 +304,7 @@ impl Session {
         let plan = portal.plan.clone().ok_or_else(|| SqlError::internal("a query without a plan"))?;
         let lock_timeout = self.lock_timeout();
         let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
-        let Portal { params, state, rest, .. } = portal;
+        let Portal { params, state, rest, formats, .. } = portal;
         let eval = EvalContext {
             query,
             catalog: &transaction.catalog,
@@ -330,7 +330,7 @@ impl Session {
             let (batch, offset) = match rest.take() {
                 Some(rest) => rest,
                 None => match execution.next(&mut ctx)? {
-                    Some(batch) => (batch, 0),
+                    Some(batch) => (with_names(batch, formats, &ctx.eval)?, 0),
                     None => break,
                 },
             };

@@ -10,7 +10,7 @@ use crate::expr::Expr;
 use crate::functions;
 use crate::session::EvalContext;
 use crate::types::{self, Array, ColumnType, Datum, Oid, Type};
-use crate::vector::Vector;
+use crate::vector::{Batch, Vector};
 use std::sync::Arc;
 
 /// Whether values of the type are OIDs that are written as names.
@@ -112,6 +112,30 @@ pub fn name_of(oid: Oid, ty: Type, eval: &EvalContext<'_>) -> String {
         _ => None,
     };
     name.unwrap_or_else(|| oid.to_string())
+}
+
+/// A batch of results with the names of objects in place of OIDs of reg* types, in the columns that are sent as text (format 0, also
+/// where `formats` is too short). Only here is the catalog at hand for that.
+///
+/// # Errors
+/// 54000 where a column would exceed 4 GiB.
+pub fn with_names(mut batch: Batch, formats: &[i16], eval: &EvalContext<'_>) -> Result<Batch> {
+    for (i, column) in batch.columns.iter_mut().enumerate() {
+        let text = formats.get(i).is_none_or(|f| *f == 0);
+        if !text || !has_names(column.ty) {
+            continue;
+        }
+        let to = if is_name(column.ty) { Type::TEXT } else { Type::TEXT_ARRAY };
+        let mut named = columns::empty(to);
+        for row in 0..columns::len(column) {
+            let value = columns::get(column, row);
+            let value =
+                if value.is_null() { value } else { convert(value, column.ty, to.into(), true, eval)? };
+            columns::push(&mut named, &value)?;
+        }
+        *column = Arc::new(named);
+    }
+    Ok(batch)
 }
 
 /// The OID that a name (or number) stands for.

@@ -22,6 +22,7 @@ use crate::types::{Datum, Type};
 use crate::vector::{Batch, Values, Vector};
 use std::sync::Arc;
 
+pub use cast::with_names;
 pub(crate) use compare::is_plain_equality;
 pub use row::eval_row;
 

@@ -249,6 +249,21 @@ fn sets_run_side_by_side() {
     assert_eq!(show(&Fixture::new().rows(plan)), ["3 1 1", "3 2 2", "3 3 null", "0 null 1", "0 null 2"]);
 }
 
+#[test]
+fn results_as_text_have_the_names_of_objects() {
+    let fixture = Fixture::new();
+    let mut types = crate::execute::columns::empty(Type::REGTYPE);
+    for value in [Datum::Oid(23), Datum::Null, Datum::Oid(0), Datum::Oid(99_999)] {
+        crate::execute::columns::push(&mut types, &value).unwrap();
+    }
+    let batch = crate::execute::columns::batch(4, vec![types]);
+    let named = crate::execute::with_names(batch.clone(), &[0], &fixture.eval()).unwrap();
+    let rows: Vec<Vec<Datum>> = (0..4).map(|i| crate::execute::columns::row(&named, i)).collect();
+    assert_eq!(show(&rows), ["integer", "null", "-", "99999"]);
+    let binary = crate::execute::with_names(batch, &[1], &fixture.eval()).unwrap();
+    assert_eq!(crate::execute::columns::row(&binary, 0), [Datum::Oid(23)]);
+}
+
 static NUMBERS: crate::plan::SystemRelation = crate::plan::SystemRelation {
     oid: 1,
     schema: "pg_catalog",
