@@ -5,10 +5,8 @@ use super::Function;
 use super::kernel::{division_by_zero, functions, merge_nulls, out_of_range, two};
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::EvalContext;
-use crate::types::{Datum, Type};
+use crate::types::{Datum, Numeric, Type};
 use crate::vector::{Values, Vector};
-
-const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Applies `op`, which says whether it overflowed, to rows of both sides. Branch-free per row, so that it
 /// vectorizes; only where something overflowed are the nulls looked at.
@@ -246,6 +244,7 @@ fn width(count: i32, bits: i32) -> u32 {
 }
 
 functions! { BITS:
+    3237 pg_lsn_mi(a: PG_LSN, b: PG_LSN) -> NUMERIC |_| { Numeric::from_i128(i128::from(a as u64) - i128::from(b as u64), 0) }
     1904 int8and(a: INT8, b: INT8) -> INT8 |_| { a & b }
     1892 int2and(a: INT2, b: INT2) -> INT2 |_| { a & b }
     1898 int4and(a: INT4, b: INT4) -> INT4 |_| { a & b }

@@ -417,6 +417,25 @@ functions! { JSONS:
             _ => return Err(invalid_parameter("cannot delete from scalar")),
         }
     }
+    3343 jsonb_delete(j: JSONB, keys: TEXT_ARRAY) -> JSONB |_| {
+        let listed = |key: &str| keys.values.iter().any(|k| matches!(k, Datum::Text(k) if **k == *key));
+        match Json::parse(j)? {
+            Json::Object(fields) => Json::Object(fields.into_iter().filter(|(k, _)| !listed(k)).collect()).to_string(),
+            Json::Array(items) => Json::Array(items.into_iter().filter(|v| !matches!(v, Json::String(s) if listed(s))).collect()).to_string(),
+            _ => return Err(invalid_parameter("cannot delete from scalar")),
+        }
+    }
+    3303 jsonb_delete(j: JSONB, index: INT4) -> JSONB |_| {
+        match Json::parse(j)? {
+            Json::Array(mut items) => {
+                let at = if index < 0 { items.len().checked_sub(index.unsigned_abs() as usize) } else { usize::try_from(index).ok() };
+                if let Some(at) = at.filter(|at| *at < items.len()) { items.remove(at); }
+                Json::Array(items).to_string()
+            }
+            Json::Object(_) => return Err(invalid_parameter("cannot delete from object using integer index")),
+            _ => return Err(invalid_parameter("cannot delete from scalar")),
+        }
+    }
     3155 row_to_json(r: ANYELEMENT) -> JSON [record, stable] |ctx| { let mut out = String::new(); write(r, Type::RECORD, ctx, &mut out)?; out }
     3153 array_to_json(a: ANYARRAY) -> JSON [stable] |ctx| { let mut out = String::new(); write(&Datum::Array(a.clone()), Type::TEXT_ARRAY, ctx, &mut out)?; out }
 }

@@ -162,14 +162,13 @@ pub(super) mod take {
         Float8 f64: FLOAT8;
         Interval Interval: INTERVAL;
         Uuid [u8; 16]: UUID;
-        Oid u32: OID XID REGCLASS REGTYPE;
+        Oid u32: OID REGCLASS;
     }
     borrows! {
         Numeric Numeric: NUMERIC;
-        Text str: TEXT PG_NODE_TREE NAME CHAR VARCHAR BPCHAR JSON JSONB;
+        Text str: TEXT PG_NODE_TREE NAME BPCHAR JSON JSONB;
         Bytea [u8]: BYTEA;
-        Array Arc<Array>: ANYARRAY ANYCOMPATIBLEARRAY TEXT_ARRAY INT4_ARRAY;
-        Record Arc<crate::types::Record>: RECORD;
+        Array Arc<Array>: ANYARRAY ANYCOMPATIBLEARRAY TEXT_ARRAY;
     }
     pub fn ANYELEMENT(value: Option<&Datum>) -> Result<&Datum> {
         value.map_or_else(|| wrong(None), Ok)

@@ -9,6 +9,7 @@ mod array;
 mod compare;
 mod datetime;
 mod digest;
+mod format;
 mod json;
 mod kernel;
 mod like;

@@ -16,6 +16,7 @@ static LISTS: &[&[&[Function]]] = &[
     &[super::like::LIKES, super::like::ESCAPES],
     &[super::regex::REGEX_OPERATORS, super::regex::REGEX],
     &[super::datetime::DATETIMES, super::datetime::OVERLAPS, super::datetime::REFUSED],
+    &[super::format::FORMATS],
     &[super::datetime::INTERVALS, super::datetime::EXTRACTS, super::datetime::TRUNCATES],
     &[super::array::ARRAYS, super::array::ARRAYS_WITH_NULLS],
     &[super::json::JSONS, super::json::JSON_OF_ANY],

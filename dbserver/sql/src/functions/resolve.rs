@@ -143,6 +143,10 @@ fn unify(declared: &[Type], actual: &[Type]) -> Option<Generic> {
         if !compatible.iter().all(|&t| converts_implicitly(t, common)) {
             return None;
         }
+        // An array of arrays is no type of its own.
+        if declared.contains(&Type::ANYCOMPATIBLEARRAY) && common.array().is_none() {
+            return None;
+        }
         generic.compatible = Some(common);
     }
     generic.untyped = any && generic.element.is_none();
@@ -237,7 +241,11 @@ fn choose(candidates: Vec<Candidate>, actual: &[Type]) -> Choice {
     {
         let mut fitting: Vec<Candidate> = kept
             .into_iter()
-            .filter(|c| c.declared.iter().all(|to| converts_implicitly(first, *to)))
+            .filter(|c| {
+                let assumed = vec![first; actual.len()];
+                c.declared.iter().all(|to| converts_implicitly(first, *to))
+                    && unify(&c.declared, &assumed).is_some()
+            })
             .collect();
         if let (Some(one), true) = (fitting.pop(), fitting.is_empty()) {
             return Choice::One(one);

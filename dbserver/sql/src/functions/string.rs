@@ -104,18 +104,33 @@ fn bytes_position(bytes: &[u8], part: &[u8]) -> i32 {
     found.and_then(|i| i32::try_from(i + 1).ok()).unwrap_or(0)
 }
 
+/// One character for one, as C's `towupper`: `ß` stays.
+fn upper_char(c: char) -> char {
+    let mut mapped = c.to_uppercase();
+    mapped.next().filter(|_| mapped.next().is_none()).unwrap_or(c)
+}
+
+fn lower_char(c: char) -> char {
+    let mut mapped = c.to_lowercase();
+    mapped.next().filter(|_| mapped.next().is_none()).unwrap_or(c)
+}
+
+fn upper(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_uppercase() } else { text.chars().map(upper_char).collect() }
+}
+
+fn lower(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().map(lower_char).collect() }
+}
+
 fn initcap(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
     let mut inside = false;
-    for c in text.chars() {
-        if inside {
-            out.extend(c.to_lowercase());
-        } else {
-            out.extend(c.to_uppercase());
-        }
+    let case = |c: char| {
+        let cased = if inside { lower_char(c) } else { upper_char(c) };
         inside = c.is_alphanumeric();
-    }
-    out
+        cased
+    };
+    text.chars().map(case).collect()
 }
 
 fn translate(text: &str, from: &str, to: &str) -> String {
@@ -622,8 +637,8 @@ functions! { STRINGS:
     1811 bit_length(t: TEXT) -> INT4 |_| { (t.len() as i32).saturating_mul(8) }
     1810 bit_length(b: BYTEA) -> INT4 |_| { (b.len() as i32).saturating_mul(8) }
     6163 bit_count(b: BYTEA) -> INT8 |_| { b.iter().map(|b| i64::from(b.count_ones())).sum::<i64>() }
-    870 lower(t: TEXT) -> TEXT |_| { t.to_lowercase() }
-    871 upper(t: TEXT) -> TEXT |_| { t.to_uppercase() }
+    870 lower(t: TEXT) -> TEXT |_| { lower(t) }
+    871 upper(t: TEXT) -> TEXT |_| { upper(t) }
     872 initcap(t: TEXT) -> TEXT |_| { initcap(t) }
     884 btrim(t: TEXT, set: TEXT) -> TEXT |_| { t.trim_matches(|c| set.contains(c)) }
     885 btrim(t: TEXT) -> TEXT |_| { t.trim_matches(' ') }

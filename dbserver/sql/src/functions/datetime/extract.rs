@@ -63,9 +63,14 @@ impl Unit {
             "timezone" => Unit::Zone,
             "timezone_hour" | "timezone_h" => Unit::ZoneHour,
             "timezone_minute" | "timezone_m" => Unit::ZoneMinute,
-            _ => return Err(invalid_parameter(format!("unit \"{name}\" not recognized for type {ty}"))),
+            _ => return Err(unrecognized(name, ty)),
         })
     }
+}
+
+/// 22023 for no unit at all.
+pub(super) fn unrecognized(name: &str, ty: &str) -> SqlError {
+    invalid_parameter(format!("unit \"{}\" not recognized for type {ty}", name.to_ascii_lowercase()))
 }
 
 /// 0A000 for a unit that a type does not have.

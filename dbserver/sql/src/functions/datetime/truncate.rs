@@ -1,6 +1,6 @@
 //! `date_trunc` and `date_bin`.
 
-use super::extract::{Unit, unsupported};
+use super::extract::{Unit, unrecognized, unsupported};
 use super::{Zone, field_overflow};
 use crate::error::{Result, SqlError, sqlstate};
 use crate::functions::kernel::functions;
@@ -38,6 +38,7 @@ fn truncate(unit: Unit, name: &str, local: i64, ty: &str) -> Result<i64> {
         Unit::Year | Unit::Decade | Unit::Century | Unit::Millennium => {
             days_from_civil(first_year(unit, date.year), 1, 1)
         }
+        Unit::Epoch => return Err(unrecognized(name, ty)),
         _ => return Err(unsupported(name, ty)),
     };
     first.checked_mul(DAY_US).ok_or_else(datetime::timestamp_out_of_range).and_then(check_timestamp)
