@@ -139,7 +139,11 @@ impl Psql {
                 }
                 let plural = if printer.rows.len() == 1 { "" } else { "s" };
                 writeln!(self.out, "({} row{plural})", printer.rows.len()).unwrap();
-                if !tag.starts_with("SELECT") && !tag.starts_with("FETCH") && !tag.starts_with("SHOW") && !tag.starts_with("EXPLAIN") {
+                if !tag.starts_with("SELECT")
+                    && !tag.starts_with("FETCH")
+                    && !tag.starts_with("SHOW")
+                    && !tag.starts_with("EXPLAIN")
+                {
                     writeln!(self.out, "{tag}").unwrap();
                 }
             } else if !printer.copied.is_empty() || (tag.starts_with("COPY") && sql_is_copy_to(sql)) {
@@ -260,11 +264,8 @@ fn diff(a: &str, b: &str) -> Vec<String> {
     let mut table = vec![vec![0_u32; b.len() + 1]; a.len() + 1];
     for i in (0..a.len()).rev() {
         for j in (0..b.len()).rev() {
-            table[i][j] = if a[i] == b[j] {
-                table[i + 1][j + 1] + 1
-            } else {
-                table[i + 1][j].max(table[i][j + 1])
-            };
+            table[i][j] =
+                if a[i] == b[j] { table[i + 1][j + 1] + 1 } else { table[i + 1][j].max(table[i][j + 1]) };
         }
     }
     let (mut i, mut j, mut out) = (0, 0, Vec::new());

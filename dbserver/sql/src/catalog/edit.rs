@@ -55,7 +55,8 @@ impl Catalog {
     /// A column's DEFAULT as PostgreSQL shows it: a sequence by its name.
     pub fn default_text(&self, search_path: &[String], column: &Column) -> Option<String> {
         let default = column.default.as_deref()?;
-        let sequence = column.sequence.filter(|s| default == sequence_default(*s)).and_then(|s| self.relations.get(&s));
+        let sequence =
+            column.sequence.filter(|s| default == sequence_default(*s)).and_then(|s| self.relations.get(&s));
         Some(match sequence {
             Some(relation) => {
                 let name = quote_identifier(&relation.name);
@@ -80,8 +81,13 @@ impl Catalog {
         self.schemas.insert(name.to_owned(), Schema { oid, name: name.to_owned() });
     }
     pub(crate) fn insert_relation(&mut self, oid: Oid, schema: Oid, name: &str, kind: RelationKind) {
-        let relation =
-            Relation { oid, schema, name: name.to_owned(), kind, comments: std::collections::BTreeMap::new() };
+        let relation = Relation {
+            oid,
+            schema,
+            name: name.to_owned(),
+            kind,
+            comments: std::collections::BTreeMap::new(),
+        };
         self.names.insert((schema, name.to_owned()), oid);
         self.relations.insert(oid, Arc::new(relation));
     }
@@ -136,7 +142,10 @@ impl Catalog {
         let relation = self.relations.get(&oid).ok_or_else(|| missing(oid))?;
         let (schema, old) = (relation.schema, relation.name.clone());
         if self.names.contains_key(&(schema, name.to_owned())) {
-            return Err(SqlError::new(sqlstate::DUPLICATE_TABLE, format!("relation \"{name}\" already exists")));
+            return Err(SqlError::new(
+                sqlstate::DUPLICATE_TABLE,
+                format!("relation \"{name}\" already exists"),
+            ));
         }
         self.names.remove(&(schema, old));
         self.names.insert((schema, name.to_owned()), oid);
@@ -274,8 +283,21 @@ pub(crate) fn relation_mentions(sql: &str) -> Vec<Mention> {
                     expect = true;
                 } else if is_word(i, &["join"]) {
                     expect = true;
-                } else if is_word(i, &["where", "group", "order", "having", "limit", "union", "except", "intersect", "window", "on"])
-                {
+                } else if is_word(
+                    i,
+                    &[
+                        "where",
+                        "group",
+                        "order",
+                        "having",
+                        "limit",
+                        "union",
+                        "except",
+                        "intersect",
+                        "window",
+                        "on",
+                    ],
+                ) {
                     // A comma after ON … belongs to the FROM list again.
                     level.1 = level.1 && is_word(i, &["on"]);
                     expect = false;
@@ -292,7 +314,10 @@ pub(crate) fn relation_mentions(sql: &str) -> Vec<Mention> {
                     if !call && let (Some(a), Some(b)) = (tokens.get(first), tokens.get(i)) {
                         found.push(Mention { schema: parts.pop(), name, start: a.start, end: b.end });
                     }
-                } else if is_word(i + 1, &["as"]) && kind(i + 2) == Some(Kind::Punct(b'(')) && is_word(i + 3, &["select", "with", "values"]) {
+                } else if is_word(i + 1, &["as"])
+                    && kind(i + 2) == Some(Kind::Punct(b'('))
+                    && is_word(i + 3, &["select", "with", "values"])
+                {
                     ctes.push(fold(text(i), kind(i).unwrap_or(Kind::Word)));
                 }
             }
@@ -315,7 +340,8 @@ pub(crate) fn rename_in_expression(sql: &str, from: &str, to: &str) -> String {
     let mut copied = 0;
     for (i, token) in tokens.iter().enumerate() {
         let text = sql.get(token.start..token.end).unwrap_or_default();
-        let identifier = matches!(token.kind, Kind::Word | Kind::QuotedIdentifier) && fold(text, token.kind) == from;
+        let identifier =
+            matches!(token.kind, Kind::Word | Kind::QuotedIdentifier) && fold(text, token.kind) == from;
         let next = tokens.get(i + 1).map(|t| t.kind);
         if identifier && !matches!(next, Some(Kind::Punct(b'(' | b'.'))) {
             out.push_str(sql.get(copied..token.start).unwrap_or_default());
@@ -343,14 +369,23 @@ mod tests {
     fn relations_are_found_behind_from_and_join() {
         let names = |sql: &str| relation_mentions(sql).into_iter().map(|m| m.name).collect::<Vec<_>>();
         assert_eq!(names("select a, b from t"), ["t"]);
-        assert_eq!(names("select a from s.t x join u on x.a = u.a, v where a in (select b from w)"), ["t", "u", "v", "w"]);
+        assert_eq!(
+            names("select a from s.t x join u on x.a = u.a, v where a in (select b from w)"),
+            ["t", "u", "v", "w"]
+        );
         assert_eq!(names("with c as (select 1 from t) select extract(year from d) from c, g(1) y"), ["t"]);
-        assert_eq!(names("select * from (a join b using (x)) where y = (select max(z) from c)"), ["a", "b", "c"]);
+        assert_eq!(
+            names("select * from (a join b using (x)) where y = (select max(z) from c)"),
+            ["a", "b", "c"]
+        );
     }
 
     #[test]
     fn columns_are_renamed_in_expressions() {
-        assert_eq!(rename_in_expression("a > 0 and lower(b) = 'a'", "a", "New"), "\"New\" > 0 and lower(b) = 'a'");
+        assert_eq!(
+            rename_in_expression("a > 0 and lower(b) = 'a'", "a", "New"),
+            "\"New\" > 0 and lower(b) = 'a'"
+        );
         assert_eq!(rename_in_expression("lower(lower) = \"A\"", "lower", "x"), "lower(x) = \"A\"");
     }
 }

@@ -1,10 +1,10 @@
 //! The catalog: what relations there are. An immutable snapshot shared by Arc; DDL makes a new one, which the
 //! transaction sees alone until it commits.
 
-mod lookup;
-pub mod system;
 pub(crate) mod edit;
+mod lookup;
 pub(crate) mod store;
+pub mod system;
 
 use crate::types::{ColumnType, Datum, Oid};
 use plimsoll_storage::TreeId;

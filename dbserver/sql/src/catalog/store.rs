@@ -11,13 +11,15 @@
 //! ```
 
 use super::{
-    Catalog, Check, Column, FIRST_USER_OID, Index, IndexKey, PUBLIC_OID, Relation, RelationKind, Schema, Sequence, Table,
-    View,
+    Catalog, Check, Column, FIRST_USER_OID, Index, IndexKey, PUBLIC_OID, Relation, RelationKind, Schema,
+    Sequence, Table, View,
 };
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::{DateOrder, EvalSettings};
 use crate::types::{ColumnType, Datum, Oid, Type};
-use plimsoll_storage::{Direction, Engine, Isolation, KeyRange, RowBuffer, Snapshot, Transaction, TreeId, Write};
+use plimsoll_storage::{
+    Direction, Engine, Isolation, KeyRange, RowBuffer, Snapshot, Transaction, TreeId, Write,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -255,24 +257,26 @@ fn relation(oid: Oid, row: RelationRow) -> Result<(Relation, Vec<Oid>)> {
                     .collect(),
             }))
         }
-        KindRow::Index { table, tree, keys, unique, constraint, predicate } => RelationKind::Index(Arc::new(Index {
-            oid,
-            name: row.name.clone(),
-            table,
-            tree: TreeId(tree),
-            keys: keys
-                .into_iter()
-                .map(|k| IndexKey {
-                    column: k.column,
-                    expression: k.expression,
-                    descending: k.descending,
-                    nulls_first: k.nulls_first,
-                })
-                .collect(),
-            unique,
-            constraint,
-            predicate,
-        })),
+        KindRow::Index { table, tree, keys, unique, constraint, predicate } => {
+            RelationKind::Index(Arc::new(Index {
+                oid,
+                name: row.name.clone(),
+                table,
+                tree: TreeId(tree),
+                keys: keys
+                    .into_iter()
+                    .map(|k| IndexKey {
+                        column: k.column,
+                        expression: k.expression,
+                        descending: k.descending,
+                        nulls_first: k.nulls_first,
+                    })
+                    .collect(),
+                unique,
+                constraint,
+                predicate,
+            }))
+        }
         KindRow::Sequence { ty, start, increment, min, max, cache, cycle, owned_by } => {
             RelationKind::Sequence(Arc::new(Sequence {
                 oid,
@@ -350,7 +354,9 @@ pub(crate) fn load(engine: &Engine) -> Result<Catalog> {
     match snapshot.get(CATALOG_TREE, b"f")? {
         None => {
             let mut catalog = Catalog { version: 1, next_oid: FIRST_USER_OID, ..Catalog::default() };
-            catalog.schemas.insert("public".to_owned(), Schema { oid: PUBLIC_OID, name: "public".to_owned() });
+            catalog
+                .schemas
+                .insert("public".to_owned(), Schema { oid: PUBLIC_OID, name: "public".to_owned() });
             put(&transaction, b"f", &FORMAT.to_be_bytes())?;
             write(&transaction, &Catalog::default(), &catalog)?;
             transaction.commit()?.wait()?;
@@ -400,7 +406,9 @@ fn read(snapshot: &Snapshot) -> Result<Catalog> {
         pending.iter().filter_map(|(r, _)| r.index().map(|i| (r.oid, Arc::clone(i)))).collect();
     for (mut relation, index_oids) in pending {
         if let RelationKind::Table(table) = &mut relation.kind {
-            let found = index_oids.iter().map(|oid| indexes.get(oid).cloned().ok_or_else(|| corrupt("an index is missing")));
+            let found = index_oids
+                .iter()
+                .map(|oid| indexes.get(oid).cloned().ok_or_else(|| corrupt("an index is missing")));
             Arc::make_mut(table).indexes = found.collect::<Result<_>>()?;
         }
         catalog.names.insert((relation.schema, relation.name.clone()), relation.oid);

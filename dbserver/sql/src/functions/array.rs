@@ -1,7 +1,7 @@
 //! Functions and operators of arrays.
 
 use super::Function;
-use super::kernel::{array_of, functions, invalid_parameter, out_of_range, take};
+use super::kernel::{array_of, functions, out_of_range, take};
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::EvalContext;
 use crate::types::compare::equal;
@@ -100,10 +100,7 @@ fn add(array: Option<&Arc<Array>>, value: Datum, element: Type, at_end: bool) ->
         return Ok(Datum::Array(Arc::new(array_of(element, vec![value]))));
     };
     let [(length, low)] = array.dims.as_slice() else {
-        return Err(SqlError::new(
-            sqlstate::ARRAY_SUBSCRIPT_ERROR,
-            "argument must be empty or one-dimensional array",
-        ));
+        return Err(SqlError::new("22000", "argument must be empty or one-dimensional array"));
     };
     check_elements(array.values.len() + 1)?;
     let mut values = Vec::with_capacity(array.values.len() + 1);
@@ -279,8 +276,7 @@ fn array_fill(args: &[Datum], types: &[Type], _: &EvalContext<'_>) -> Result<Dat
     }
     let mut count = 1usize;
     for length in &lengths {
-        let length = usize::try_from(*length).map_err(|_| invalid_parameter("negative array dimension"))?;
-        count = count.saturating_mul(length);
+        count = count.saturating_mul(usize::try_from(*length).unwrap_or(usize::MAX));
     }
     check_elements(count)?;
     let element = types.first().copied().unwrap_or(Type::TEXT);

@@ -18,27 +18,24 @@ trait Test {
     fn holds(order: Ordering) -> bool;
     /// The test itself, for values with a total order.
     fn of<T: PartialOrd>(a: T, b: T) -> bool;
-    /// Whether it needs no ordering, only equality.
-    const EQUALITY: bool = false;
 }
 macro_rules! tests {
-    ($($name:ident $op:tt $equality:literal |$o:ident| $holds:expr;)*) => { $(
+    ($($name:ident $op:tt |$o:ident| $holds:expr;)*) => { $(
         struct $name;
         impl Test for $name {
             fn holds($o: Ordering) -> bool { $holds }
             #[inline(always)]
             fn of<T: PartialOrd>(a: T, b: T) -> bool { a $op b }
-            const EQUALITY: bool = $equality;
         }
     )* };
 }
 tests! {
-    Eq == true |o| o.is_eq();
-    Ne != true |o| o.is_ne();
-    Lt < false |o| o.is_lt();
-    Le <= false |o| o.is_le();
-    Gt > false |o| o.is_gt();
-    Ge >= false |o| o.is_ge();
+    Eq == |o| o.is_eq();
+    Ne != |o| o.is_ne();
+    Lt < |o| o.is_lt();
+    Le <= |o| o.is_le();
+    Gt > |o| o.is_gt();
+    Ge >= |o| o.is_ge();
 }
 
 fn row<T: Test>(args: &[Datum], _: &EvalContext<'_>) -> Result<Datum> {

@@ -161,12 +161,11 @@ pub(super) mod take {
         Float4 f32: FLOAT4;
         Float8 f64: FLOAT8;
         Interval Interval: INTERVAL;
-        Uuid [u8; 16]: UUID;
         Oid u32: OID REGCLASS;
     }
     borrows! {
         Numeric Numeric: NUMERIC;
-        Text str: TEXT PG_NODE_TREE NAME BPCHAR JSON JSONB;
+        Text str: TEXT PG_NODE_TREE NAME CHAR BPCHAR JSON JSONB;
         Bytea [u8]: BYTEA;
         Array Arc<Array>: ANYARRAY ANYCOMPATIBLEARRAY TEXT_ARRAY;
     }

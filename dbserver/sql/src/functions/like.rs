@@ -45,8 +45,13 @@ fn matches(text: &[u8], pattern: &[u8], chars: bool, fold: bool) -> Result<bool>
             }
             Some(b'_') => here.map(|lead| (if chars { width(lead) } else { 1 }, 1)),
             Some(b'\\') => {
-                let literal = *pattern.get(p + 1).ok_or_else(dangling_escape)?;
-                here.filter(|byte| same(*byte, literal)).map(|_| (1, 2))
+                // At the end of the text nothing can match, whatever follows.
+                match (here, pattern.get(p + 1)) {
+                    (Some(_), None) => return Err(dangling_escape()),
+                    (here, literal) => {
+                        here.filter(|byte| literal.is_some_and(|l| same(*byte, *l))).map(|_| (1, 2))
+                    }
+                }
             }
             Some(&literal) => here.filter(|byte| same(*byte, literal)).map(|_| (1, 1)),
             None if here.is_none() => return Ok(true),

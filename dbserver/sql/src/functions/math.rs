@@ -111,8 +111,24 @@ fn tangent_degrees(a: f64) -> f64 {
         _ => sine_degrees(a) / cosine_degrees(a),
     }
 }
-fn to_degrees(radians: f64) -> f64 {
-    radians.to_degrees()
+/// Inverse functions in degrees, by what is exact: asin 0.5 is 30, acos 0.5 is 60, atan 1 is 45.
+fn arc_sine_degrees(a: f64) -> f64 {
+    let first_quadrant = |a: f64| {
+        if a <= 0.5 { a.asin() / 0.5f64.asin() * 30.0 } else { 90.0 - a.acos() / 0.5f64.acos() * 60.0 }
+    };
+    if a < 0.0 { -first_quadrant(-a) } else { first_quadrant(a) }
+}
+fn arc_cosine_degrees(a: f64) -> f64 {
+    if a < 0.0 {
+        90.0 + arc_sine_degrees(-a)
+    } else if a <= 0.5 {
+        90.0 - arc_sine_degrees(a)
+    } else {
+        a.acos() / 0.5f64.acos() * 60.0
+    }
+}
+fn arc_tangent_degrees(a: f64) -> f64 {
+    a / 1f64.atan() * 45.0
 }
 
 /// Euclid's algorithm on magnitudes; `None` where the result does not fit.
@@ -268,14 +284,14 @@ functions! { MATH:
     1705 abs(a: NUMERIC) -> NUMERIC |_| { a.abs() }
     1601 acos(a: FLOAT8) -> FLOAT8 |_| { unit(a, f64::acos)? }
     1600 asin(a: FLOAT8) -> FLOAT8 |_| { unit(a, f64::asin)? }
-    2732 acosd(a: FLOAT8) -> FLOAT8 |_| { to_degrees(unit(a, f64::acos)?) }
-    2731 asind(a: FLOAT8) -> FLOAT8 |_| { to_degrees(unit(a, f64::asin)?) }
+    2732 acosd(a: FLOAT8) -> FLOAT8 |_| { unit(a, arc_cosine_degrees)? }
+    2731 asind(a: FLOAT8) -> FLOAT8 |_| { unit(a, arc_sine_degrees)? }
     2466 acosh(a: FLOAT8) -> FLOAT8 |_| { if a < 1.0 { return Err(input_out_of_range()); } a.acosh() }
     2465 asinh(a: FLOAT8) -> FLOAT8 |_| { a.asinh() }
     2467 atanh(a: FLOAT8) -> FLOAT8 |_| { if !(-1.0..=1.0).contains(&a) && !a.is_nan() { return Err(input_out_of_range()); } a.atanh() }
     1602 atan(a: FLOAT8) -> FLOAT8 |_| { a.atan() }
-    2734 atan2d(a: FLOAT8, b: FLOAT8) -> FLOAT8 |_| { to_degrees(a.atan2(b)) }
-    2733 atand(a: FLOAT8) -> FLOAT8 |_| { to_degrees(a.atan()) }
+    2734 atan2d(a: FLOAT8, b: FLOAT8) -> FLOAT8 |_| { arc_tangent_degrees(a.atan2(b)) }
+    2733 atand(a: FLOAT8) -> FLOAT8 |_| { arc_tangent_degrees(a.atan()) }
     1603 atan2(a: FLOAT8, b: FLOAT8) -> FLOAT8 |_| { a.atan2(b) }
     1605 cos(a: FLOAT8) -> FLOAT8 |_| { finite(a, f64::cos)? }
     1604 sin(a: FLOAT8) -> FLOAT8 |_| { finite(a, f64::sin)? }

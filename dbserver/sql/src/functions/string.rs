@@ -176,7 +176,7 @@ fn chr(code: i32) -> Result<String> {
         return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, "null character not permitted"));
     }
     if code < 0 {
-        return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, "character number must be positive"));
+        return Err(invalid_parameter("character number must be positive"));
     }
     u32::try_from(code).ok().and_then(char::from_u32).map(String::from).ok_or_else(|| {
         let message = if code > 0x10_ffff {
@@ -403,9 +403,14 @@ fn concat_ws(args: &[Datum], types: &[Type], ctx: &EvalContext<'_>) -> Result<Da
     Ok(Datum::text(out))
 }
 
-/// `textanycat` and `anytextcat`.
+/// `textanycat` and `anytextcat`: as by a cast to text, so booleans are words.
 fn any_cat(args: &[Datum], types: &[Type], ctx: &EvalContext<'_>) -> Result<Datum> {
-    concat(args, types, ctx)
+    let word = |value: &Datum| match value {
+        Datum::Bool(true) => Datum::text("true"),
+        Datum::Bool(false) => Datum::text("false"),
+        other => other.clone(),
+    };
+    concat(&args.iter().map(word).collect::<Vec<_>>(), types, ctx)
 }
 
 /// `format(…)`: `%s`, `%I`, `%L`, with position, width and `-` (manual, section 9.4.1).

@@ -126,6 +126,9 @@ fn call(name: &str, args: Vec<Typed>, ctx: &EvalContext<'_>) -> Result<Typed> {
         values.push(Datum::Array(Arc::new(packed)));
     }
     if let Kernel::Set { rows, .. } = &resolved.function.kernel {
+        if resolved.function.strict && values.iter().any(Datum::is_null) {
+            return Ok((Datum::text(""), Type::TEXT));
+        }
         let mut out = String::new();
         for row in rows(&values, ctx)? {
             for value in &row {
@@ -205,8 +208,12 @@ fn eval(expr: &Expr, ctx: &EvalContext<'_>) -> Result<Typed> {
         ),
         Expr::Substring { expr, substring_from, substring_for, .. } => {
             let mut args = vec![eval(expr, ctx)?];
-            for arg in [substring_from, substring_for].into_iter().flatten() {
-                args.push(eval(arg, ctx)?);
+            args.push(match substring_from {
+                Some(from) => eval(from, ctx)?,
+                None => (Datum::Int4(1), Type::INT4),
+            });
+            if let Some(length) = substring_for {
+                args.push(eval(length, ctx)?);
             }
             call("substring", args, ctx)
         }

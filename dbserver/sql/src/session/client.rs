@@ -13,8 +13,8 @@
 use crate::context::QueryContext;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::plan::ResultColumn;
-use crate::session::database::{Database, SessionOptions};
 use crate::session::copy_in::CopyIn;
+use crate::session::database::{Database, SessionOptions};
 use crate::session::environment::Environment;
 use crate::session::portal::Portal;
 use crate::session::prepared::Prepared;
@@ -246,7 +246,8 @@ impl Session {
             return Ok((Description::default(), Vec::new()));
         }
         let portal = self.portal(name).ok_or_else(|| no_portal(name))?;
-        let has_columns = portal.plan.as_ref().map_or(!portal.columns.is_empty(), |p| p.statement.columns.is_some());
+        let has_columns =
+            portal.plan.as_ref().map_or(!portal.columns.is_empty(), |p| p.statement.columns.is_some());
         let columns = has_columns.then(|| portal.columns.to_vec());
         Ok((Description { params: Vec::new(), columns }, portal.formats.clone()))
     }
@@ -434,7 +435,8 @@ fn no_portal(name: &str) -> SqlError {
 }
 
 fn severity_rank(severity: &str) -> usize {
-    let order = ["debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error"];
+    let order =
+        ["debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice", "warning", "error"];
     let lower = severity.to_ascii_lowercase();
     // INFO always goes to the client.
     order.iter().position(|s| *s == lower).unwrap_or(order.len())
@@ -448,7 +450,9 @@ fn startup_options(options: &str) -> Result<Vec<(String, String)>> {
     while let Some(c) = chars.next() {
         match c {
             '\\' => word.extend(chars.next()),
-            c if c.is_ascii_whitespace() => words.extend((!word.is_empty()).then(|| std::mem::take(&mut word))),
+            c if c.is_ascii_whitespace() => {
+                words.extend((!word.is_empty()).then(|| std::mem::take(&mut word)))
+            }
             c => word.push(c),
         }
     }
@@ -461,10 +465,9 @@ fn startup_options(options: &str) -> Result<Vec<(String, String)>> {
         } else {
             word.strip_prefix("--").or_else(|| word.strip_prefix("-c")).map(str::to_owned)
         };
-        let (name, value) = setting
-            .as_deref()
-            .and_then(|s| s.split_once('='))
-            .ok_or_else(|| SqlError::syntax(format!("invalid command-line argument for server process: {word}")))?;
+        let (name, value) = setting.as_deref().and_then(|s| s.split_once('=')).ok_or_else(|| {
+            SqlError::syntax(format!("invalid command-line argument for server process: {word}"))
+        })?;
         settings.push((name.replace('-', "_"), value.to_owned()));
     }
     Ok(settings)

@@ -115,11 +115,16 @@ impl Session {
                     continue;
                 }
                 if let Some(default) = &column.default {
-                    defaults.push((at, bind::bind_table_expr_as(default, &table, column.ty, &column.name, context)?));
+                    defaults.push((
+                        at,
+                        bind::bind_table_expr_as(default, &table, column.ty, &column.name, context)?,
+                    ));
                 }
             }
             let filter = match &copy.filter {
-                Some(text) => Some(bind::bind_table_expr_as(text, &table, Type::BOOL.into(), "WHERE", context)?),
+                Some(text) => {
+                    Some(bind::bind_table_expr_as(text, &table, Type::BOOL.into(), "WHERE", context)?)
+                }
                 None => None,
             };
             Ok((defaults, filter, bind::table_checks(&table, context)?))
@@ -317,7 +322,11 @@ impl CopyIn {
             let Some(vector) = self.vectors.get_mut(*at) else { continue };
             let quoted = self.spans.quoted(i);
             let value = match self.spans.get(i, line) {
-                Some(bytes) if quoted && self.force_null.get(i) == Some(&true) && bytes == self.options.null.as_bytes() => {
+                Some(bytes)
+                    if quoted
+                        && self.force_null.get(i) == Some(&true)
+                        && bytes == self.options.null.as_bytes() =>
+                {
                     None
                 }
                 None if self.force_not_null.get(i) == Some(&true) => Some(self.options.null.as_bytes()),
@@ -347,8 +356,10 @@ impl CopyIn {
             if !bytes.starts_with(BINARY_SIGNATURE) {
                 return Err(format_error("COPY file signature not recognized"));
             }
-            let length = bytes.get(header - 4..).and_then(|b| b.try_into().ok()).map_or(0, i32::from_be_bytes);
-            let length = usize::try_from(length).map_err(|_| format_error("invalid COPY file header (missing length)"))?;
+            let length =
+                bytes.get(header - 4..).and_then(|b| b.try_into().ok()).map_or(0, i32::from_be_bytes);
+            let length = usize::try_from(length)
+                .map_err(|_| format_error("invalid COPY file header (missing length)"))?;
             if rest.len() < header + length {
                 return Ok(0);
             }
@@ -371,7 +382,8 @@ impl CopyIn {
         let mut at = 2;
         let mut spans = Vec::with_capacity(self.fields.len());
         for _ in 0..self.fields.len() {
-            let Some(length) = rest.get(at..at + 4).and_then(|b| b.try_into().ok()).map(i32::from_be_bytes) else {
+            let Some(length) = rest.get(at..at + 4).and_then(|b| b.try_into().ok()).map(i32::from_be_bytes)
+            else {
                 self.line -= 1;
                 return if end { Err(unexpected()) } else { Ok(0) };
             };
@@ -455,7 +467,9 @@ impl CopyIn {
         match outcome {
             Ok(()) => Ok(()),
             // Not null and check constraints are looked at before anything is written: find the row.
-            Err(error) if matches!(error.sqlstate(), sqlstate::NOT_NULL_VIOLATION | sqlstate::CHECK_VIOLATION) => {
+            Err(error)
+                if matches!(error.sqlstate(), sqlstate::NOT_NULL_VIOLATION | sqlstate::CHECK_VIOLATION) =>
+            {
                 let row = self.first_violation(session, query, &batch);
                 Err(error.with_context(match row {
                     Some(row) => format!("COPY {name}, line {}", first + row as u64),
@@ -529,17 +543,14 @@ fn push_text(vector: &mut Vector, ty: ColumnType, bytes: &[u8], settings: &EvalS
         }
         return Ok(());
     }
-    let text = std::str::from_utf8(bytes)
-        .ok()
-        .filter(|t| !t.contains('\0'))
-        .ok_or_else(|| {
-            let error = std::str::from_utf8(bytes).err().map_or(0, |e| e.valid_up_to());
-            let byte = bytes.get(error).copied().unwrap_or(0);
-            SqlError::new(
-                sqlstate::CHARACTER_NOT_IN_REPERTOIRE,
-                format!("invalid byte sequence for encoding \"UTF8\": 0x{byte:02x}"),
-            )
-        })?;
+    let text = std::str::from_utf8(bytes).ok().filter(|t| !t.contains('\0')).ok_or_else(|| {
+        let error = std::str::from_utf8(bytes).err().map_or(0, |e| e.valid_up_to());
+        let byte = bytes.get(error).copied().unwrap_or(0);
+        SqlError::new(
+            sqlstate::CHARACTER_NOT_IN_REPERTOIRE,
+            format!("invalid byte sequence for encoding \"UTF8\": 0x{byte:02x}"),
+        )
+    })?;
     let value = crate::types::io::input(ty.ty, ty.typmod, text, settings)?;
     vector.push(&value);
     Ok(())

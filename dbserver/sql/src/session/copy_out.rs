@@ -15,7 +15,12 @@ use std::sync::Arc;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 impl Session {
-    pub(crate) fn copy_out(&mut self, copy: &CopyStatement, query: &QueryContext, sink: &mut dyn Sink) -> Result<Step> {
+    pub(crate) fn copy_out(
+        &mut self,
+        copy: &CopyStatement,
+        query: &QueryContext,
+        sink: &mut dyn Sink,
+    ) -> Result<Step> {
         let text = match &copy.source {
             CopySource::Query(text) => text.clone(),
             CopySource::Table { name, columns } => self.copy_query(name, columns.as_deref())?,
@@ -50,7 +55,8 @@ impl Session {
         let mut rows = 0_u64;
         while let Some(batch) = self.next_batch(&mut portal, query)? {
             let settings = Arc::clone(&self.eval);
-            let mut writer = Writer { options, typmods: &typmods, force_quote: &force_quote, settings: &settings };
+            let mut writer =
+                Writer { options, typmods: &typmods, force_quote: &force_quote, settings: &settings };
             for row in 0..batch.rows {
                 writer.row(&batch, row, &mut out)?;
                 if out.len() >= CHUNK_BYTES {
@@ -71,13 +77,21 @@ impl Session {
     }
 
     /// The query that reads a table's columns.
-    fn copy_query(&self, name: &crate::session::statement::Name, columns: Option<&[String]>) -> Result<String> {
+    fn copy_query(
+        &self,
+        name: &crate::session::statement::Name,
+        columns: Option<&[String]>,
+    ) -> Result<String> {
         let catalog = self.catalog();
         let found = catalog.find_relation(&self.eval.search_path, name.schema.as_deref(), &name.name);
         let Some(relation) = found else {
             // pg_dump and others may copy a catalog.
             let schema = name.schema.as_deref().unwrap_or("pg_catalog");
-            return Ok(format!("SELECT * FROM {}.{}", quote_identifier(schema), quote_identifier(&name.name)));
+            return Ok(format!(
+                "SELECT * FROM {}.{}",
+                quote_identifier(schema),
+                quote_identifier(&name.name)
+            ));
         };
         let Some(table) = relation.table() else {
             let kind = relation.kind_name();
@@ -100,7 +114,12 @@ impl Session {
             }
         };
         let schema = catalog.schema_name(table.schema).unwrap_or("public");
-        Ok(format!("SELECT {} FROM {}.{}", list.join(", "), quote_identifier(schema), quote_identifier(&table.name)))
+        Ok(format!(
+            "SELECT {} FROM {}.{}",
+            list.join(", "),
+            quote_identifier(schema),
+            quote_identifier(&table.name)
+        ))
     }
 }
 
@@ -142,7 +161,13 @@ impl Writer<'_> {
                 continue;
             }
             field.clear();
-            io::output_vector(column, row, self.typmods.get(i).copied().unwrap_or(-1), self.settings, &mut field);
+            io::output_vector(
+                column,
+                row,
+                self.typmods.get(i).copied().unwrap_or(-1),
+                self.settings,
+                &mut field,
+            );
             write_field(&field, self.options, self.force_quote.get(i) == Some(&true), single, out);
         }
         out.push(b'\n');

@@ -218,7 +218,9 @@ mod tests {
     use crate::session::statement::{CopyFormat, Header};
 
     fn collect(fields: &Fields, line: &[u8]) -> Vec<Option<String>> {
-        (0..fields.len()).map(|i| fields.get(i, line).map(|b| String::from_utf8_lossy(b).into_owned())).collect()
+        (0..fields.len())
+            .map(|i| fields.get(i, line).map(|b| String::from_utf8_lossy(b).into_owned()))
+            .collect()
     }
 
     fn some(values: &[Option<&str>]) -> Vec<Option<String>> {

@@ -39,7 +39,10 @@ impl Session {
             ));
         }
         if self.portals.contains_key(name) {
-            return Err(SqlError::new(sqlstate::DUPLICATE_CURSOR, format!("cursor \"{name}\" already exists")));
+            return Err(SqlError::new(
+                sqlstate::DUPLICATE_CURSOR,
+                format!("cursor \"{name}\" already exists"),
+            ));
         }
         self.ensure_transaction()?;
         let mut portal = self.query_portal(text)?;

@@ -85,7 +85,10 @@ impl SessionFunctions for Environment {
     fn lastval(&self) -> Result<i64> {
         let last = *self.last.lock();
         last.and_then(|oid| self.current.lock().get(&oid).copied()).ok_or_else(|| {
-            SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, "lastval is not yet defined in this session")
+            SqlError::new(
+                sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "lastval is not yet defined in this session",
+            )
         })
     }
     fn setval(&self, oid: u32, value: i64, called: bool) -> Result<i64> {

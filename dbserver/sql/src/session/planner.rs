@@ -34,7 +34,9 @@ pub(crate) fn written_tables(statement: &PlannedStatement) -> Box<[Oid]> {
     let mut tables = Vec::new();
     match &statement.kind {
         PlannedKind::Point(
-            PointPlan::Update { table, .. } | PointPlan::Delete { table, .. } | PointPlan::Insert { table, .. },
+            PointPlan::Update { table, .. }
+            | PointPlan::Delete { table, .. }
+            | PointPlan::Insert { table, .. },
         ) => tables.push(table.oid),
         PlannedKind::Point(PointPlan::Get { .. }) => {}
         PlannedKind::Tree(plan) => collect(plan, &mut tables),
@@ -68,20 +70,34 @@ impl Session {
         f(&BindContext { catalog, settings: &self.eval, param_types, rows: &rows })
     }
     /// The plan of a query, from the cache or made now.
-    pub(crate) fn plan(&mut self, text: &str, param_types: &[Type], kind: StatementKind) -> Result<Arc<CachedPlan>> {
+    pub(crate) fn plan(
+        &mut self,
+        text: &str,
+        param_types: &[Type],
+        kind: StatementKind,
+    ) -> Result<Arc<CachedPlan>> {
         self.refresh_settings();
         let catalog = self.catalog();
-        let key =
-            PlanKey { text, params: param_types, search_path: &self.eval.search_path, version: catalog.version };
+        let key = PlanKey {
+            text,
+            params: param_types,
+            search_path: &self.eval.search_path,
+            version: catalog.version,
+        };
         if let Some(plan) = self.database().plans.get(key) {
             return Ok(plan);
         }
         let ast = parse_query(text)?;
-        let statement = self.with_bind_context(&catalog, param_types, |context| bind::plan_statement(&ast, context))?;
+        let statement =
+            self.with_bind_context(&catalog, param_types, |context| bind::plan_statement(&ast, context))?;
         let writes = written_tables(&statement);
         let plan = Arc::new(CachedPlan { statement: Arc::new(statement), writes, kind });
-        let key =
-            PlanKey { text, params: param_types, search_path: &self.eval.search_path, version: catalog.version };
+        let key = PlanKey {
+            text,
+            params: param_types,
+            search_path: &self.eval.search_path,
+            version: catalog.version,
+        };
         self.database().plans.put(key, Arc::clone(&plan));
         Ok(plan)
     }

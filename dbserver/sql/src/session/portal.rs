@@ -8,7 +8,7 @@ use crate::session::client::Session;
 use crate::session::plan_cache::CachedPlan;
 use crate::session::sequences::NEEDS_WORKER;
 use crate::session::statement::{Body, Statement};
-use crate::session::{EvalContext, Mode, Sink, Step, StatementKind, Wait};
+use crate::session::{EvalContext, Mode, Sink, StatementKind, Step, Wait};
 use crate::types::{Datum, Type};
 use crate::vector::Batch;
 use std::sync::Arc;
@@ -149,7 +149,8 @@ impl Session {
         match result {
             Ok(step) => {
                 // A portal lives as long as its transaction.
-                let alive = self.transaction.is_some() || portal.survives_commit() || matches!(step, Step::Offload);
+                let alive =
+                    self.transaction.is_some() || portal.survives_commit() || matches!(step, Step::Offload);
                 if alive {
                     self.put_portal(name, portal);
                 }
@@ -187,7 +188,10 @@ impl Session {
                     self.check_not_failed()?;
                 }
                 if matches!(portal.state, PortalState::Done) {
-                    return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, "portal cannot be run"));
+                    return Err(SqlError::new(
+                        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                        "portal cannot be run",
+                    ));
                 }
                 let utility = Arc::clone(utility);
                 self.run_utility(portal, &utility, query, sink, mode)
@@ -207,7 +211,12 @@ impl Session {
     }
 
     /// Takes what a query needs before it runs: a snapshot, a plan that fits, table locks. A step where it has to wait.
-    pub(crate) fn prepare_run(&mut self, portal: &mut Portal, query: &QueryContext, mode: Mode) -> Result<Option<Step>> {
+    pub(crate) fn prepare_run(
+        &mut self,
+        portal: &mut Portal,
+        query: &QueryContext,
+        mode: Mode,
+    ) -> Result<Option<Step>> {
         query.check()?;
         loop {
             self.begin_statement()?;
@@ -269,7 +278,8 @@ impl Session {
         let plan = portal.plan.as_ref().ok_or_else(|| SqlError::internal("a query without a plan"))?;
         if let PlannedKind::Point(point) = &plan.statement.kind {
             let lock_timeout = self.lock_timeout();
-            let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
+            let transaction =
+                self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
             let eval = EvalContext {
                 query,
                 catalog: &transaction.catalog,
@@ -387,7 +397,8 @@ impl Session {
         };
         let mut ctx = ExecContext::new(eval, &transaction.storage, &self.database.row_numbers);
         ctx.lock_timeout = lock_timeout;
-        portal.state = PortalState::Running(Box::new(Execution::open(Arc::clone(&plan.statement), &mut ctx)?));
+        portal.state =
+            PortalState::Running(Box::new(Execution::open(Arc::clone(&plan.statement), &mut ctx)?));
         Ok(())
     }
 
@@ -423,7 +434,11 @@ impl Session {
     }
 
     /// The next row of a portal.
-    pub(crate) fn next_row(&mut self, portal: &mut Portal, query: &QueryContext) -> Result<Option<Vec<Datum>>> {
+    pub(crate) fn next_row(
+        &mut self,
+        portal: &mut Portal,
+        query: &QueryContext,
+    ) -> Result<Option<Vec<Datum>>> {
         loop {
             if let Some((batch, offset)) = &mut portal.rest
                 && *offset < batch.rows

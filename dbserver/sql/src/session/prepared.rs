@@ -44,11 +44,17 @@ impl Session {
         found.ok_or_else(|| no_statement(name))
     }
     fn prepared_mut(&mut self, name: &str) -> Result<&mut Prepared> {
-        let found = if name.is_empty() { self.unnamed_statement.as_mut() } else { self.statements.get_mut(name) };
+        let found =
+            if name.is_empty() { self.unnamed_statement.as_mut() } else { self.statements.get_mut(name) };
         found.ok_or_else(|| no_statement(name))
     }
     /// Plans a statement and describes its result.
-    pub(crate) fn prepare(&mut self, statement: Statement, declared: Arc<[Type]>, from_sql: bool) -> Result<Prepared> {
+    pub(crate) fn prepare(
+        &mut self,
+        statement: Statement,
+        declared: Arc<[Type]>,
+        from_sql: bool,
+    ) -> Result<Prepared> {
         match &statement.body {
             Body::Query(kind) => {
                 let plan = self.plan(&statement.text, &declared, *kind).map_err(|e| statement.place(e))?;
@@ -87,7 +93,10 @@ impl Session {
         let declared: Arc<[Type]> =
             param_types.iter().map(|oid| if *oid == 0 { Type::UNKNOWN } else { Type(*oid) }).collect();
         if let Some(unknown) = declared.iter().find(|t| t.info().is_none()) {
-            return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("type with OID {} does not exist", unknown.0)));
+            return Err(SqlError::new(
+                sqlstate::UNDEFINED_OBJECT,
+                format!("type with OID {} does not exist", unknown.0),
+            ));
         }
         let mut statements = statement::split(sql)?;
         let prepared = match (statements.pop(), statements.is_empty()) {
@@ -120,7 +129,9 @@ impl Session {
     /// Plans a statement anew where DDL made its plan stale.
     fn refresh_prepared(&mut self, name: &str) -> Result<()> {
         let prepared = self.prepared(name)?;
-        let (Some(plan), Some(statement)) = (prepared.plan.clone(), prepared.statement.clone()) else { return Ok(()) };
+        let (Some(plan), Some(statement)) = (prepared.plan.clone(), prepared.statement.clone()) else {
+            return Ok(());
+        };
         let declared = Arc::clone(&prepared.declared);
         let fresh =
             self.revalidate(Arc::clone(&plan), &statement.text, &declared).map_err(|e| statement.place(e))?;
@@ -201,14 +212,21 @@ impl Session {
             many => {
                 return Err(SqlError::new(
                     sqlstate::PROTOCOL_VIOLATION,
-                    format!("bind message has {} result formats but query has {} columns", many.len(), columns.len()),
+                    format!(
+                        "bind message has {} result formats but query has {} columns",
+                        many.len(),
+                        columns.len()
+                    ),
                 ));
             }
         };
         let statement = prepared.statement.clone();
         let (plan, declared) = (prepared.plan.clone(), Arc::clone(&prepared.declared));
         if !portal.is_empty() && self.portals.contains_key(portal) {
-            return Err(SqlError::new(sqlstate::DUPLICATE_CURSOR, format!("cursor \"{portal}\" already exists")));
+            return Err(SqlError::new(
+                sqlstate::DUPLICATE_CURSOR,
+                format!("cursor \"{portal}\" already exists"),
+            ));
         }
         let Some(statement) = statement else {
             self.close_portal(portal);

@@ -83,7 +83,13 @@ impl Sequences {
     }
     /// The next value. `durable` is false for a sequence whose CREATE has not committed; without `may_block`, a value that has to be
     /// written first is [`NEEDS_WORKER`].
-    pub(crate) fn next(&self, engine: &Engine, sequence: &Sequence, durable: bool, may_block: bool) -> Result<i64> {
+    pub(crate) fn next(
+        &self,
+        engine: &Engine,
+        sequence: &Sequence,
+        durable: bool,
+        may_block: bool,
+    ) -> Result<i64> {
         let cell = self.state(sequence.oid);
         let mut cell = cell.lock();
         let mut state = match *cell {
@@ -122,7 +128,14 @@ impl Sequences {
         Ok(next)
     }
     /// Sets the value.
-    pub(crate) fn set(&self, engine: &Engine, sequence: &Sequence, value: i64, called: bool, durable: bool) -> Result<()> {
+    pub(crate) fn set(
+        &self,
+        engine: &Engine,
+        sequence: &Sequence,
+        value: i64,
+        called: bool,
+        durable: bool,
+    ) -> Result<()> {
         if !(sequence.min..=sequence.max).contains(&value) {
             return Err(SqlError::new(
                 sqlstate::NUMERIC_VALUE_OUT_OF_RANGE,

@@ -336,9 +336,9 @@ fn canonical(p: &'static Parameter, values: &[String]) -> Result<String> {
                 Some(false) => names.iter().find(|n| **n == "off").copied(),
                 None => None,
             });
-            found.map(str::to_owned).ok_or_else(|| {
-                invalid(p, one).with_hint(format!("Available values: {}.", names.join(", ")))
-            })
+            found
+                .map(str::to_owned)
+                .ok_or_else(|| invalid(p, one).with_hint(format!("Available values: {}.", names.join(", "))))
         }
         Kind::Text => Ok(one.to_owned()),
         Kind::List => Ok(values.iter().map(|v| quote_list_item(v)).collect::<Vec<_>>().join(", ")),
@@ -383,7 +383,8 @@ pub(crate) fn parse_bool(text: &str) -> Option<bool> {
 /// An integer with an optional unit, in the parameter's base unit.
 fn parse_with_unit(text: &str, unit: Unit) -> Option<i64> {
     let text = text.trim();
-    let split = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+'))).unwrap_or(text.len());
+    let split =
+        text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+'))).unwrap_or(text.len());
     let (number, suffix) = text.split_at_checked(split)?;
     let number: f64 = number.parse().ok()?;
     let factor = match (unit, suffix.trim()) {
@@ -427,7 +428,8 @@ fn time_zone(text: &str) -> Option<(Tz, String)> {
         let offset = offset.split_once('>').map_or(offset, |(name, _)| name);
         return fixed_offset(offset.trim());
     }
-    if text.eq_ignore_ascii_case("utc") || text.eq_ignore_ascii_case("z") || text.eq_ignore_ascii_case("zulu") {
+    if text.eq_ignore_ascii_case("utc") || text.eq_ignore_ascii_case("z") || text.eq_ignore_ascii_case("zulu")
+    {
         return Some((Tz::UTC, if text.len() == 3 { "UTC".to_owned() } else { text.to_owned() }));
     }
     if let Some(tz) = chrono_tz::TZ_VARIANTS.iter().find(|tz| tz.name().eq_ignore_ascii_case(text)) {
@@ -448,7 +450,13 @@ fn fixed_offset(text: &str) -> Option<(Tz, String)> {
         h => format!("Etc/GMT{:+}", -h),
     };
     let tz = name.parse().ok()?;
-    Some((tz, format!("<{hours:+03}>{}", if hours > 0 { format!("-{hours:02}") } else { format!("{:+03}", -hours).replace("+00", "-00") })))
+    Some((
+        tz,
+        format!(
+            "<{hours:+03}>{}",
+            if hours > 0 { format!("-{hours:02}") } else { format!("{:+03}", -hours).replace("+00", "-00") }
+        ),
+    ))
 }
 
 /// `DateStyle`: output is always ISO, the order of input changes.

@@ -3,11 +3,11 @@
 use crate::error::Result;
 use crate::parse;
 use crate::session::Description;
+use crate::session::StatementKind;
 use crate::session::client::Session;
 use crate::session::plan_cache::{CachedPlan, PlanKey};
 use crate::session::portal::Portal;
 use crate::session::statement::{self, Body, Statement};
-use crate::session::StatementKind;
 use crate::types::{Datum, Type};
 use std::sync::Arc;
 
@@ -15,7 +15,13 @@ use std::sync::Arc;
 pub(crate) enum Pending {
     Statement(Statement),
     /// Found in the plan cache with its literals as parameters.
-    Planned { statement: Statement, plan: Arc<CachedPlan>, text: Arc<str>, declared: Arc<[Type]>, params: Vec<Datum> },
+    Planned {
+        statement: Statement,
+        plan: Arc<CachedPlan>,
+        text: Arc<str>,
+        declared: Arc<[Type]>,
+        params: Vec<Datum>,
+    },
 }
 
 fn kind_of(sql: &str) -> StatementKind {
@@ -96,7 +102,14 @@ impl Session {
                 }
                 let prepared = self.prepare(statement, Arc::new([]), false)?;
                 let Some(statement) = prepared.statement else { return Ok(None) };
-                Portal::new(statement, prepared.plan, prepared.declared, Vec::new(), prepared.columns, savepoints)
+                Portal::new(
+                    statement,
+                    prepared.plan,
+                    prepared.declared,
+                    Vec::new(),
+                    prepared.columns,
+                    savepoints,
+                )
             }
         };
         let has_columns = match &portal.plan {

@@ -82,7 +82,8 @@ pub(crate) fn wait_lock(session: &Session, wait: LockWait, query: &QueryContext)
 impl Session {
     pub(crate) fn default_isolation(&self) -> IsolationLevel {
         let settings = self.environment.settings.lock();
-        IsolationLevel::parse(settings.text("default_transaction_isolation")).unwrap_or(IsolationLevel::ReadCommitted)
+        IsolationLevel::parse(settings.text("default_transaction_isolation"))
+            .unwrap_or(IsolationLevel::ReadCommitted)
     }
     /// The open transaction, begun as an implicit one where there is none.
     pub(crate) fn ensure_transaction(&mut self) -> Result<&mut OpenTransaction> {
@@ -96,7 +97,8 @@ impl Session {
             let mut settings = self.environment.settings.lock();
             let default = IsolationLevel::parse(settings.text("default_transaction_isolation"));
             let isolation = modes.isolation.or(default);
-            let read_only = modes.read_only.unwrap_or_else(|| settings.is_on("default_transaction_read_only"));
+            let read_only =
+                modes.read_only.unwrap_or_else(|| settings.is_on("default_transaction_read_only"));
             let mark = settings.mark();
             let isolation = isolation.unwrap_or(IsolationLevel::ReadCommitted);
             if isolation != IsolationLevel::ReadCommitted {
@@ -187,7 +189,9 @@ impl Session {
     pub(crate) fn begin_statement(&mut self) -> Result<()> {
         self.ensure_transaction()?;
         self.refresh_settings();
-        let Some(transaction) = self.transaction.as_mut() else { return Err(SqlError::internal("no transaction")) };
+        let Some(transaction) = self.transaction.as_mut() else {
+            return Err(SqlError::internal("no transaction"));
+        };
         transaction.used = true;
         if transaction.ddl_base.is_some() {
             transaction.storage.new_statement();
@@ -216,7 +220,9 @@ impl Session {
         mode: Mode,
     ) -> Result<Result<bool, LockWait>> {
         loop {
-            let Some(transaction) = self.transaction.as_mut() else { return Err(SqlError::internal("no transaction")) };
+            let Some(transaction) = self.transaction.as_mut() else {
+                return Err(SqlError::internal("no transaction"));
+            };
             if transaction.locked.iter().any(|(o, e)| *o == object && (*e || !exclusive)) {
                 return Ok(Ok(false));
             }
@@ -244,7 +250,9 @@ impl Session {
             .map_err(|_| SqlError::internal("a lock was not waited for"))?;
         let version = self.database().next_version();
         let database = Arc::clone(self.database());
-        let Some(transaction) = self.transaction.as_mut() else { return Err(SqlError::internal("no transaction")) };
+        let Some(transaction) = self.transaction.as_mut() else {
+            return Err(SqlError::internal("no transaction"));
+        };
         if transaction.ddl_base.is_none() {
             let base = database.catalog();
             transaction.catalog = Arc::clone(&base);
@@ -307,7 +315,9 @@ impl Session {
         let Some(transaction) = self.transaction.as_mut() else { return Ok(()) };
         let at = find_savepoint(transaction, name)?;
         transaction.savepoints.truncate(at + 1);
-        let Some(savepoint) = transaction.savepoints.last() else { return Err(SqlError::internal("no savepoint")) };
+        let Some(savepoint) = transaction.savepoints.last() else {
+            return Err(SqlError::internal("no savepoint"));
+        };
         transaction.storage.rollback_to(&savepoint.storage);
         match &savepoint.catalog {
             Some(catalog) => transaction.catalog = Arc::clone(catalog),

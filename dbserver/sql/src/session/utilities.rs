@@ -173,7 +173,9 @@ impl Session {
                 self.database.engine().checkpoint()?;
                 done("CHECKPOINT")
             }
-            Utility::Lock { tables, exclusive, nowait } => self.lock_tables(tables, *exclusive, *nowait, query),
+            Utility::Lock { tables, exclusive, nowait } => {
+                self.lock_tables(tables, *exclusive, *nowait, query)
+            }
             Utility::Nothing(tag) => done(tag),
             Utility::Copy(copy) => {
                 self.begin_statement()?;
@@ -264,7 +266,10 @@ impl Session {
     fn set_parameter(&mut self, name: &str, values: Option<&[String]>, local: bool) -> Result<Step> {
         let lower = name.to_ascii_lowercase();
         if local && !self.transaction.as_ref().is_some_and(|t| t.explicit) {
-            self.warn(sqlstate::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks");
+            self.warn(
+                sqlstate::NO_ACTIVE_SQL_TRANSACTION,
+                "SET LOCAL can only be used in transaction blocks",
+            );
             // Only its effect is missing: a wrong name or value is an error all the same.
             let mark = self.environment.settings.lock().mark();
             let mut settings = self.environment.settings.lock();
@@ -345,7 +350,9 @@ impl Session {
             rows.pop().ok_or_else(|| SqlError::internal("no row of arguments"))?
         };
         let prepared = self.prepared(name)?;
-        let Some(statement) = prepared.statement.clone() else { return Err(SqlError::internal("no statement")) };
+        let Some(statement) = prepared.statement.clone() else {
+            return Err(SqlError::internal("no statement"));
+        };
         let savepoints = portal.savepoints;
         let mut inner = Portal::new(
             statement,
@@ -382,7 +389,13 @@ impl Session {
         }
     }
 
-    fn lock_tables(&mut self, tables: &[Name], exclusive: bool, nowait: bool, query: &QueryContext) -> Result<Step> {
+    fn lock_tables(
+        &mut self,
+        tables: &[Name],
+        exclusive: bool,
+        nowait: bool,
+        query: &QueryContext,
+    ) -> Result<Step> {
         if !self.transaction.as_ref().is_some_and(|t| t.explicit) {
             return Err(SqlError::new(
                 sqlstate::NO_ACTIVE_SQL_TRANSACTION,
@@ -418,7 +431,8 @@ impl Session {
     ) -> Result<()> {
         let mut portal = self.query_portal(text)?;
         let plan = portal.plan.clone().ok_or_else(|| SqlError::internal("a query without a plan"))?;
-        let mut lines: Vec<String> = format!("{:?}", plan.statement.kind).lines().map(str::to_owned).collect();
+        let mut lines: Vec<String> =
+            format!("{:?}", plan.statement.kind).lines().map(str::to_owned).collect();
         let _ = options.costs;
         if options.analyze {
             let begin = std::time::Instant::now();
@@ -437,7 +451,8 @@ impl Session {
         if options.json {
             let quoted: Vec<String> =
                 lines.iter().map(|l| serde_json::Value::String(l.clone()).to_string()).collect();
-            return sink.row(&[Datum::text(format!("[{{\"Plan\": {{\"Text\": [{}]}}}}]", quoted.join(", ")))]);
+            return sink
+                .row(&[Datum::text(format!("[{{\"Plan\": {{\"Text\": [{}]}}}}]", quoted.join(", ")))]);
         }
         lines.into_iter().try_for_each(|line| sink.row(&[Datum::text(line)]))
     }

@@ -1,4 +1,4 @@
-//! min and max over everything that has an order.
+//! min and max over everything that has an order. Of equal values the last stays, as in PostgreSQL (`1.5` after `1.50`).
 
 use super::{Accumulator, Function, aggregate, first, heap_bytes, live, results, state, wrong_form};
 use crate::error::Result;
@@ -28,7 +28,7 @@ impl<T: Copy + Send> Accumulator for Fixed<T> {
         for (row, group) in live(groups, skip, &arg.nulls) {
             let value = values.get(row).ok_or_else(wrong_form)?;
             let state = state(&mut self.states, group)?;
-            if state.as_ref().is_none_or(|old| (self.order)(value, old) == self.wanted) {
+            if state.as_ref().is_none_or(|old| (self.order)(old, value) != self.wanted) {
                 *state = Some(*value);
             }
         }
@@ -64,7 +64,7 @@ impl Accumulator for General {
                 continue;
             }
             let value = arg.get(row);
-            if state.is_null() || compare(&value, state) == self.wanted {
+            if state.is_null() || compare(state, &value) != self.wanted {
                 self.heap = self.heap.saturating_add(heap_bytes(&value)).saturating_sub(heap_bytes(state));
                 *state = value;
             }

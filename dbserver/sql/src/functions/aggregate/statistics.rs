@@ -36,7 +36,7 @@ struct Moments {
 }
 
 impl Moments {
-    fn add(&mut self, x: f64, y: f64) -> Result<()> {
+    fn add(&mut self, x: f64, y: f64, alone: bool) -> Result<()> {
         let before = self.n;
         self.n += 1.0;
         let (old_sx, old_sy) = (self.sx, self.sy);
@@ -45,8 +45,10 @@ impl Moments {
         if before > 0.0 {
             let dx = x * self.n - self.sx;
             let dy = y * self.n - self.sy;
-            let scale = 1.0 / (self.n * before);
-            self.sxx += dx * dx * scale;
+            let pairs = self.n * before;
+            let scale = 1.0 / pairs;
+            // PostgreSQL divides for one variable and scales for two: the last digit shows it.
+            self.sxx += if alone { dx * dx / pairs } else { dx * dx * scale };
             self.syy += dy * dy * scale;
             self.sxy += dx * dy * scale;
             let sums = [self.sx, self.sxx, self.sy, self.syy, self.sxy];
@@ -86,7 +88,7 @@ impl Accumulator for FloatSpread {
     fn update(&mut self, groups: &[u32], skip: &[bool], args: &[&Vector], _: &EvalContext<'_>) -> Result<()> {
         let arg = first(args)?;
         for (row, group) in live(groups, skip, &arg.nulls) {
-            state(&mut self.states, group)?.add(float(&arg.values, row)?, 0.0)?;
+            state(&mut self.states, group)?.add(float(&arg.values, row)?, 0.0, true)?;
         }
         Ok(())
     }
@@ -187,7 +189,7 @@ impl Accumulator for Pairs {
         let [y, x] = args else { return Err(wrong_form()) };
         for (row, group) in live(groups, skip, &y.nulls) {
             if !x.is_null(row) {
-                state(&mut self.states, group)?.add(float(&x.values, row)?, float(&y.values, row)?)?;
+                state(&mut self.states, group)?.add(float(&x.values, row)?, float(&y.values, row)?, false)?;
             }
         }
         Ok(())

@@ -13,7 +13,9 @@ use crate::expr::Expr;
 use crate::parse::lexer::{Kind, Lexer};
 use crate::plan::visit;
 use crate::session::client::Session;
-use crate::session::statement::{AlterAction, ColumnSpec, Constraint, ConstraintKind, DropKind, Name, SequenceOptions};
+use crate::session::statement::{
+    AlterAction, ColumnSpec, Constraint, ConstraintKind, DropKind, Name, SequenceOptions,
+};
 use crate::types::{ColumnType, Datum, Oid, Type};
 use crate::vector::Values;
 use std::sync::Arc;
@@ -37,7 +39,10 @@ fn mentions(sql: &str, column: &str) -> bool {
 
 /// Whether an index has anything to do with a column.
 fn involves(index: &Index, position: usize, name: &str) -> bool {
-    index.keys.iter().any(|k| k.column == Some(position) || k.expression.as_deref().is_some_and(|e| mentions(e, name)))
+    index
+        .keys
+        .iter()
+        .any(|k| k.column == Some(position) || k.expression.as_deref().is_some_and(|e| mentions(e, name)))
         || index.predicate.as_deref().is_some_and(|p| mentions(p, name))
 }
 
@@ -89,7 +94,8 @@ impl Session {
             return Err(no_schema(schema));
         }
         let found = catalog.find_relation(&self.eval.search_path, name.schema.as_deref(), &name.name);
-        let relation = found.ok_or_else(|| Catalog::undefined_relation(name.schema.as_deref(), &name.name))?;
+        let relation =
+            found.ok_or_else(|| Catalog::undefined_relation(name.schema.as_deref(), &name.name))?;
         if kind != DropKind::Table && relation.kind_name() != kind.word() {
             let article = if kind == DropKind::Index { "an" } else { "a" };
             return Err(SqlError::new(
@@ -107,7 +113,10 @@ impl Session {
         for action in actions {
             let AlterAction::RenameTo(to) = action else { continue };
             if catalog.schema_oid(to).is_some() {
-                return Err(SqlError::new(sqlstate::DUPLICATE_SCHEMA, format!("schema \"{to}\" already exists")));
+                return Err(SqlError::new(
+                    sqlstate::DUPLICATE_SCHEMA,
+                    format!("schema \"{to}\" already exists"),
+                ));
             }
             if catalog.relations.values().any(|r| r.view().is_some()) {
                 return Err(SqlError::unsupported("renaming a schema while there are views"));
@@ -132,10 +141,19 @@ impl Session {
                 let Some(definition) = view.view() else { continue };
                 let mut query = definition.query.clone();
                 // From the end, so that places stay.
-                for mention in relation_mentions(&definition.query).into_iter().rev().filter(|m| m.name == old) {
-                    let schema = mention.schema.as_deref().map_or(String::new(), |s| format!("{}.", quote_identifier(s)));
+                for mention in
+                    relation_mentions(&definition.query).into_iter().rev().filter(|m| m.name == old)
+                {
+                    let schema = mention
+                        .schema
+                        .as_deref()
+                        .map_or(String::new(), |s| format!("{}.", quote_identifier(s)));
                     let follows = definition.query.get(mention.end..).unwrap_or_default();
-                    let alias = if has_alias(follows) { String::new() } else { format!(" {}", quote_identifier(&old)) };
+                    let alias = if has_alias(follows) {
+                        String::new()
+                    } else {
+                        format!(" {}", quote_identifier(&old))
+                    };
                     let new = format!("{schema}{}{alias}", quote_identifier(to));
                     query.replace_range(mention.start..mention.end, &new);
                 }
@@ -203,7 +221,9 @@ impl Session {
     fn alter_table(&mut self, oid: Oid, action: &AlterAction, query: &QueryContext) -> Result<()> {
         let table = self.table(oid)?;
         match action {
-            AlterAction::AddColumn { column, if_not_exists } => self.add_column(&table, column, *if_not_exists, query),
+            AlterAction::AddColumn { column, if_not_exists } => {
+                self.add_column(&table, column, *if_not_exists, query)
+            }
             AlterAction::DropColumn { name, if_exists, cascade } => {
                 self.drop_column(&table, name, *if_exists, *cascade, query)
             }
@@ -247,7 +267,9 @@ impl Session {
                 }
                 Ok(())
             }
-            AlterAction::SetType { column, ty, using } => self.set_type(&table, column, *ty, using.as_deref(), query),
+            AlterAction::SetType { column, ty, using } => {
+                self.set_type(&table, column, *ty, using.as_deref(), query)
+            }
             AlterAction::AddConstraint { constraint, not_valid } => {
                 self.add_constraint(&table, constraint, *not_valid, query)
             }
@@ -255,7 +277,11 @@ impl Session {
                 self.drop_constraint(&table, name, *if_exists, query)
             }
             AlterAction::ValidateConstraint(name) => {
-                if table.checks.iter().any(|c| c.name == *name) { Ok(()) } else { Err(no_constraint(name, &table)) }
+                if table.checks.iter().any(|c| c.name == *name) {
+                    Ok(())
+                } else {
+                    Err(no_constraint(name, &table))
+                }
             }
             AlterAction::AddIdentity { column, kind, options } => {
                 let position = Self::column_position(&table, column)?;
@@ -270,7 +296,11 @@ impl Session {
                     ));
                 }
                 if found.identity.is_some() || found.default.is_some() {
-                    let what = if found.identity.is_some() { "is already an identity column" } else { "already has a default value" };
+                    let what = if found.identity.is_some() {
+                        "is already an identity column"
+                    } else {
+                        "already has a default value"
+                    };
                     return Err(SqlError::new(
                         sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
                         format!("column \"{column}\" of relation \"{}\" {what}", table.name),
@@ -279,11 +309,18 @@ impl Session {
                 self.add_identity(oid, position, *kind, options)
             }
             AlterAction::DropIdentity { column, if_exists } => self.drop_identity(&table, column, *if_exists),
-            AlterAction::SetIdentity { column, kind, options } => self.set_identity(&table, column, *kind, options),
+            AlterAction::SetIdentity { column, kind, options } => {
+                self.set_identity(&table, column, *kind, options)
+            }
             AlterAction::RenameTo(_) | AlterAction::SetSchema(_) | AlterAction::Nothing => Ok(()),
         }
     }
-    fn change_column(&mut self, oid: Oid, position: usize, f: impl FnOnce(&mut crate::catalog::Column)) -> Result<()> {
+    fn change_column(
+        &mut self,
+        oid: Oid,
+        position: usize,
+        f: impl FnOnce(&mut crate::catalog::Column),
+    ) -> Result<()> {
         self.change_catalog(|catalog| {
             catalog.update_table(oid, |table| {
                 if let Some(column) = table.columns.get_mut(position) {
@@ -295,7 +332,8 @@ impl Session {
     fn drop_identity(&mut self, table: &Table, column: &str, if_exists: bool) -> Result<()> {
         let position = Self::column_position(table, column)?;
         let Some(found) = table.columns.get(position).filter(|c| c.identity.is_some()) else {
-            let message = format!("column \"{column}\" of relation \"{}\" is not an identity column", table.name);
+            let message =
+                format!("column \"{column}\" of relation \"{}\" is not an identity column", table.name);
             if !if_exists {
                 return Err(SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message));
             }
@@ -310,7 +348,13 @@ impl Session {
         })?;
         sequence.map_or(Ok(()), |sequence| self.remove(sequence))
     }
-    fn set_identity(&mut self, table: &Table, column: &str, kind: Option<char>, options: &SequenceOptions) -> Result<()> {
+    fn set_identity(
+        &mut self,
+        table: &Table,
+        column: &str,
+        kind: Option<char>,
+        options: &SequenceOptions,
+    ) -> Result<()> {
         let position = Self::column_position(table, column)?;
         let found = table.columns.get(position).filter(|c| c.identity.is_some());
         let Some(sequence) = found.and_then(|c| c.sequence) else {
@@ -470,7 +514,8 @@ impl Session {
                 format!("column \"{to}\" of relation \"{}\" already exists", table.name),
             ));
         }
-        let used = |v: &Arc<Relation>| v.view().is_some_and(|v| mentions(&v.query, from) || v.query.contains('*'));
+        let used =
+            |v: &Arc<Relation>| v.view().is_some_and(|v| mentions(&v.query, from) || v.query.contains('*'));
         if self.catalog().views_on(oid).iter().any(used) {
             return Err(SqlError::unsupported("renaming a column that a view uses"));
         }
@@ -537,7 +582,8 @@ impl Session {
         let oid = table.oid;
         let position = Self::column_position(table, column)?;
         let Some(old) = table.columns.get(position).cloned() else { return Ok(()) };
-        let used = |v: &Arc<Relation>| v.view().is_some_and(|v| mentions(&v.query, column) || v.query.contains('*'));
+        let used =
+            |v: &Arc<Relation>| v.view().is_some_and(|v| mentions(&v.query, column) || v.query.contains('*'));
         if let Some(view) = self.catalog().views_on(oid).iter().find(|v| used(v)) {
             return Err(SqlError::new(
                 sqlstate::FEATURE_NOT_SUPPORTED,
@@ -578,7 +624,10 @@ impl Session {
         new.ty = ty;
         if let Some(sequence) = old.sequence.filter(|_| old.default.is_some()) {
             if matches!(ty.ty, Type::INT2 | Type::INT4 | Type::INT8) && old.identity.is_some() {
-                self.change_sequence(sequence, &SequenceOptions { ty: Some(ty.ty), ..SequenceOptions::default() })?;
+                self.change_sequence(
+                    sequence,
+                    &SequenceOptions { ty: Some(ty.ty), ..SequenceOptions::default() },
+                )?;
             }
         } else if self.check_default(table, &new).is_err() {
             return Err(SqlError::new(
@@ -694,10 +743,18 @@ impl Session {
         self.rewrite(table, &live_exprs(table), query)
     }
 
-    fn drop_constraint(&mut self, table: &Arc<Table>, name: &str, if_exists: bool, query: &QueryContext) -> Result<()> {
+    fn drop_constraint(
+        &mut self,
+        table: &Arc<Table>,
+        name: &str,
+        if_exists: bool,
+        query: &QueryContext,
+    ) -> Result<()> {
         let oid = table.oid;
         if table.checks.iter().any(|c| c.name == name) {
-            return self.change_catalog(|catalog| catalog.update_table(oid, |t| t.checks.retain(|c| c.name != name)));
+            return self.change_catalog(|catalog| {
+                catalog.update_table(oid, |t| t.checks.retain(|c| c.name != name))
+            });
         }
         if let Some(index) = table.indexes.iter().find(|i| i.constraint && i.name == name) {
             return self.remove(index.oid);
@@ -738,8 +795,28 @@ fn no_constraint(name: &str, table: &Table) -> SqlError {
 /// Whether what follows a relation's name in FROM gives it another one.
 fn has_alias(follows: &str) -> bool {
     const NOT_ALIASES: &[&str] = &[
-        "join", "inner", "left", "right", "full", "cross", "natural", "on", "using", "where", "group", "order", "having",
-        "limit", "offset", "fetch", "union", "intersect", "except", "window", "for", "tablesample",
+        "join",
+        "inner",
+        "left",
+        "right",
+        "full",
+        "cross",
+        "natural",
+        "on",
+        "using",
+        "where",
+        "group",
+        "order",
+        "having",
+        "limit",
+        "offset",
+        "fetch",
+        "union",
+        "intersect",
+        "except",
+        "window",
+        "for",
+        "tablesample",
     ];
     let mut lexer = Lexer::new(follows);
     match lexer.next() {
@@ -754,4 +831,3 @@ fn has_alias(follows: &str) -> bool {
         _ => false,
     }
 }
-

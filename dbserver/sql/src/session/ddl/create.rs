@@ -47,7 +47,9 @@ pub(super) fn default_text(text: &str, ty: ColumnType) -> String {
             let ty = if number.contains('.') { "numeric" } else { "integer" };
             format!("'-{number}'::{ty}")
         }
-        (Kind::Word, None, _) if text.to_ascii_lowercase().starts_with("current_") => text.to_ascii_uppercase(),
+        (Kind::Word, None, _) if text.to_ascii_lowercase().starts_with("current_") => {
+            text.to_ascii_uppercase()
+        }
         _ => text.to_owned(),
     }
 }
@@ -152,7 +154,12 @@ impl Session {
     }
 
     /// A column from its declaration, and the sequence it owns.
-    pub(super) fn column(&mut self, table: &Table, spec: &ColumnSpec, schema: Oid) -> Result<(Column, Option<Sequence>)> {
+    pub(super) fn column(
+        &mut self,
+        table: &Table,
+        spec: &ColumnSpec,
+        schema: Oid,
+    ) -> Result<(Column, Option<Sequence>)> {
         if SYSTEM_COLUMNS.contains(&spec.name.as_str()) {
             return Err(SqlError::new(
                 sqlstate::DUPLICATE_COLUMN,
@@ -200,7 +207,8 @@ impl Session {
             (None, false) => return Ok((column, None)),
         };
         if column.default.is_some() {
-            let what = if spec.identity.is_some() { "both default and identity" } else { "multiple default values" };
+            let what =
+                if spec.identity.is_some() { "both default and identity" } else { "multiple default values" };
             return Err(SqlError::syntax(format!(
                 "{what} specified for column \"{}\" of table \"{}\"",
                 spec.name, table.name
@@ -266,7 +274,8 @@ impl Session {
                     continue;
                 }
                 let moved = |k: &IndexKey| {
-                    let column = k.column.and_then(|c| positions.iter().position(|p| *p == c)).map(|p| first + p);
+                    let column =
+                        k.column.and_then(|c| positions.iter().position(|p| *p == c)).map(|p| first + p);
                     IndexKey { column, ..k.clone() }
                 };
                 let columns: Vec<String> =
@@ -294,9 +303,10 @@ impl Session {
             }
         }
         for (name, not_null) in &new.explicit_null {
-            let is_key = new.constraints.iter().any(
-                |c| matches!(&c.kind, ConstraintKind::PrimaryKey(columns) if columns.contains(name)),
-            );
+            let is_key = new
+                .constraints
+                .iter()
+                .any(|c| matches!(&c.kind, ConstraintKind::PrimaryKey(columns) if columns.contains(name)));
             if !not_null && is_key {
                 return Err(SqlError::syntax(format!(
                     "conflicting NULL/NOT NULL declarations for column \"{name}\" of table \"{}\"",
@@ -390,7 +400,8 @@ impl Session {
                     if twice {
                         continue;
                     }
-                    let name = self.key_name(&table, constraint.name.as_deref(), &columns.join("_"), "key")?;
+                    let name =
+                        self.key_name(&table, constraint.name.as_deref(), &columns.join("_"), "key")?;
                     let index = self.unique_index(&table, &name, &keys)?;
                     self.change_catalog(|catalog| {
                         let oid = catalog.allocate_oid();
@@ -403,7 +414,13 @@ impl Session {
         Ok(())
     }
     /// The name of a key's index: the one given, or PostgreSQL's choice.
-    pub(super) fn key_name(&self, table: &Table, given: Option<&str>, columns: &str, label: &str) -> Result<String> {
+    pub(super) fn key_name(
+        &self,
+        table: &Table,
+        given: Option<&str>,
+        columns: &str,
+        label: &str,
+    ) -> Result<String> {
         let catalog = self.catalog();
         match given {
             Some(name) if catalog.relation_in(table.schema, name).is_some() => {
@@ -421,7 +438,12 @@ impl Session {
             tree: self.database.engine().allocate_tree()?,
             keys: keys
                 .iter()
-                .map(|k| IndexKey { column: Some(*k), expression: None, descending: false, nulls_first: false })
+                .map(|k| IndexKey {
+                    column: Some(*k),
+                    expression: None,
+                    descending: false,
+                    nulls_first: false,
+                })
                 .collect(),
             unique: true,
             constraint: true,
@@ -456,7 +478,12 @@ impl Session {
                 tree,
                 keys: key
                     .iter()
-                    .map(|k| IndexKey { column: Some(*k), expression: None, descending: false, nulls_first: false })
+                    .map(|k| IndexKey {
+                        column: Some(*k),
+                        expression: None,
+                        descending: false,
+                        nulls_first: false,
+                    })
                     .collect(),
                 unique: true,
                 constraint: true,
@@ -500,7 +527,13 @@ impl Session {
         Ok(format!("SELECT {}", writer.written()))
     }
 
-    fn table_of_query(&mut self, name: &Name, schema: Oid, names: Option<&[String]>, source: &Portal) -> Result<Table> {
+    fn table_of_query(
+        &mut self,
+        name: &Name,
+        schema: Oid,
+        names: Option<&[String]>,
+        source: &Portal,
+    ) -> Result<Table> {
         let mut columns = Vec::new();
         for (i, result) in source.columns.iter().enumerate() {
             let name = names.and_then(|n| n.get(i)).unwrap_or(&result.name).clone();

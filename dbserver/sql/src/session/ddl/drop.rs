@@ -65,13 +65,22 @@ impl Session {
                     let message = format!("{} \"{name}\" does not exist", kind.word());
                     if !if_exists {
                         return Err(SqlError::new(
-                            if kind == DropKind::Index { sqlstate::UNDEFINED_OBJECT } else { sqlstate::UNDEFINED_TABLE },
+                            if kind == DropKind::Index {
+                                sqlstate::UNDEFINED_OBJECT
+                            } else {
+                                sqlstate::UNDEFINED_TABLE
+                            },
                             message,
                         ));
                     }
-                    self.notice("00000", format!("{kind} \"{name}\" does not exist, skipping", kind = kind.word()));
+                    self.notice(
+                        "00000",
+                        format!("{kind} \"{name}\" does not exist, skipping", kind = kind.word()),
+                    );
                 }
-                Some(relation) if relation.kind_name() != kind.word() => return Err(wrong_kind(relation, kind)),
+                Some(relation) if relation.kind_name() != kind.word() => {
+                    return Err(wrong_kind(relation, kind));
+                }
                 Some(relation) => {
                     check_droppable(&catalog, relation)?;
                     first = first.or_else(|| Some(Arc::clone(relation)));
@@ -152,11 +161,16 @@ impl Session {
             }
             if relation.sequence().is_some() {
                 let default = sequence_default(oid);
-                for table in catalog.relations.values().filter_map(|r| r.table()).filter(|t| !targets.contains(&t.oid)) {
+                for table in
+                    catalog.relations.values().filter_map(|r| r.table()).filter(|t| !targets.contains(&t.oid))
+                {
                     for (position, column) in table.live_columns() {
                         if column.default.as_deref() == Some(&default) {
-                            let name = format!("default value for column {} of table {}", column.name, table.name);
-                            found.reasons.push(format!("{name} depends on {}", shown(&catalog, path, relation)));
+                            let name =
+                                format!("default value for column {} of table {}", column.name, table.name);
+                            found
+                                .reasons
+                                .push(format!("{name} depends on {}", shown(&catalog, path, relation)));
                             found.names.push(name);
                             found.defaults.push((table.oid, position));
                         }
@@ -180,9 +194,13 @@ impl Session {
                     oids.push(index.oid);
                 }
                 oids.extend(table.primary_key_index.iter().map(|(oid, _)| *oid));
-                oids.extend(catalog.relations.values().filter_map(|r| r.sequence()).filter_map(|s| {
-                    s.owned_by.filter(|(table, _)| *table == oid).map(|_| s.oid)
-                }));
+                oids.extend(
+                    catalog
+                        .relations
+                        .values()
+                        .filter_map(|r| r.sequence())
+                        .filter_map(|s| s.owned_by.filter(|(table, _)| *table == oid).map(|_| s.oid)),
+                );
             }
             RelationKind::Index(index) => trees.push(index.tree),
             RelationKind::Sequence(_) | RelationKind::View(_) => {}
@@ -198,14 +216,23 @@ impl Session {
         Ok(())
     }
 
-    fn drop_schemas(&mut self, names: &[Name], if_exists: bool, cascade: bool, query: &QueryContext) -> Result<()> {
+    fn drop_schemas(
+        &mut self,
+        names: &[Name],
+        if_exists: bool,
+        cascade: bool,
+        query: &QueryContext,
+    ) -> Result<()> {
         for name in names {
             let catalog = self.catalog();
             let Some(schema) = catalog.schemas.get(&name.name).map(|s| s.oid) else {
                 if catalog.schema_oid(&name.name).is_some() {
                     return Err(SqlError::new(
                         sqlstate::DEPENDENT_OBJECTS_STILL_EXIST,
-                        format!("cannot drop schema {} because it is required by the database system", name.name),
+                        format!(
+                            "cannot drop schema {} because it is required by the database system",
+                            name.name
+                        ),
                     ));
                 }
                 if !if_exists {

@@ -96,8 +96,9 @@ impl Session {
                     (Some(position), table.columns.get(position).map_or(Type::UNKNOWN, |c| c.ty.ty))
                 }
                 (None, Some(text)) => {
-                    let expr = self
-                        .with_bind_context(&catalog, &[], |context| bind::bind_table_expr(text, table, context))?;
+                    let expr = self.with_bind_context(&catalog, &[], |context| {
+                        bind::bind_table_expr(text, table, context)
+                    })?;
                     if crate::plan::visit::any(&expr, &mut |e| {
                         matches!(&e.kind, crate::expr::ExprKind::Call { function, .. }
                             if function.volatility != crate::functions::Volatility::Immutable)

@@ -29,11 +29,22 @@ impl Session {
         match ddl {
             Ddl::CreateTable(create) => self.create_table(create, query)?,
             Ddl::CreateTableAs { name, if_not_exists, columns, query: text, with_data, .. } => {
-                return self.create_table_as(name, *if_not_exists, columns.as_deref(), text, *with_data, query);
+                return self.create_table_as(
+                    name,
+                    *if_not_exists,
+                    columns.as_deref(),
+                    text,
+                    *with_data,
+                    query,
+                );
             }
             Ddl::CreateIndex(create) => self.create_index(create, query)?,
-            Ddl::CreateSequence { name, if_not_exists, options } => self.create_sequence(name, *if_not_exists, options)?,
-            Ddl::AlterSequence { name, if_exists, options } => self.alter_sequence(name, *if_exists, options, query)?,
+            Ddl::CreateSequence { name, if_not_exists, options } => {
+                self.create_sequence(name, *if_not_exists, options)?
+            }
+            Ddl::AlterSequence { name, if_exists, options } => {
+                self.alter_sequence(name, *if_exists, options, query)?
+            }
             Ddl::CreateView { name, or_replace, columns, query: text } => {
                 self.create_view(name, *or_replace, columns.as_deref(), text)?;
             }
@@ -48,7 +59,10 @@ impl Session {
                         format!("extension \"{name}\" already exists"),
                     ));
                 }
-                self.notice(sqlstate::DUPLICATE_OBJECT, format!("extension \"{name}\" already exists, skipping"));
+                self.notice(
+                    sqlstate::DUPLICATE_OBJECT,
+                    format!("extension \"{name}\" already exists, skipping"),
+                );
             }
             Ddl::Drop { kind, names, if_exists, cascade } => {
                 self.drop_objects(*kind, names, *if_exists, *cascade, query)?;
@@ -109,7 +123,8 @@ impl Session {
             return Err(no_schema(schema));
         }
         let found = catalog.find_relation(&self.eval.search_path, name.schema.as_deref(), &name.name);
-        let relation = found.ok_or_else(|| Catalog::undefined_relation(name.schema.as_deref(), &name.name))?;
+        let relation =
+            found.ok_or_else(|| Catalog::undefined_relation(name.schema.as_deref(), &name.name))?;
         if relation.kind_name() != kind.word() {
             return Err(wrong_kind(relation, kind));
         }

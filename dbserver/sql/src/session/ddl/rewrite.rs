@@ -37,7 +37,9 @@ impl Session {
         let Some(transaction) = &self.transaction else { return Ok(()) };
         let own = transaction.ddl_base.as_ref().is_none_or(|base| base.table(oid).is_none());
         if transaction.isolation == IsolationLevel::RepeatableRead && !own {
-            return Err(SqlError::unsupported("reading a table's rows for DDL in a REPEATABLE READ transaction"));
+            return Err(SqlError::unsupported(
+                "reading a table's rows for DDL in a REPEATABLE READ transaction",
+            ));
         }
         Ok(())
     }
@@ -52,7 +54,8 @@ impl Session {
             let mut writer = TableWriter::new(&table, &checks);
             let mut execution = Execution::open_plan(plan, ctx)?;
             while let Some(mut batch) = execution.next(ctx)? {
-                let keys = batch.columns.pop().ok_or_else(|| SqlError::internal("a scan without row keys"))?;
+                let keys =
+                    batch.columns.pop().ok_or_else(|| SqlError::internal("a scan without row keys"))?;
                 writer.build_index(number, &batch, &keys, ctx)?;
             }
             Ok(())
@@ -88,7 +91,12 @@ impl Session {
     }
     /// Writes the rows of `before` into the trees that the table has now, through one expression (over the old live columns) for each
     /// live column.
-    pub(super) fn rewrite(&mut self, before: &Arc<Table>, exprs: &[Expr], query: &QueryContext) -> Result<()> {
+    pub(super) fn rewrite(
+        &mut self,
+        before: &Arc<Table>,
+        exprs: &[Expr],
+        query: &QueryContext,
+    ) -> Result<()> {
         self.check_can_read_all(before.oid)?;
         let table = self.table(before.oid)?;
         let checks = self.table_checks(&table)?;
@@ -158,7 +166,10 @@ fn index_error(table: &Table, error: SqlError) -> SqlError {
         .with_constraint(&fields.constraint),
         sqlstate::CHECK_VIOLATION => SqlError::new(
             sqlstate::CHECK_VIOLATION,
-            format!("check constraint \"{}\" of relation \"{}\" is violated by some row", fields.constraint, table.name),
+            format!(
+                "check constraint \"{}\" of relation \"{}\" is violated by some row",
+                fields.constraint, table.name
+            ),
         )
         .with_schema(&fields.schema)
         .with_table(&fields.table)

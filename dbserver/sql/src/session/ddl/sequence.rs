@@ -51,10 +51,18 @@ fn check(s: &Sequence) -> Result<()> {
         return Err(invalid("INCREMENT must not be zero".to_owned()));
     }
     if s.max > high || s.max < low {
-        return Err(invalid(format!("MAXVALUE ({}) is out of range for sequence data type {}", s.max, s.ty.sql_name())));
+        return Err(invalid(format!(
+            "MAXVALUE ({}) is out of range for sequence data type {}",
+            s.max,
+            s.ty.sql_name()
+        )));
     }
     if s.min < low || s.min > high {
-        return Err(invalid(format!("MINVALUE ({}) is out of range for sequence data type {}", s.min, s.ty.sql_name())));
+        return Err(invalid(format!(
+            "MINVALUE ({}) is out of range for sequence data type {}",
+            s.min,
+            s.ty.sql_name()
+        )));
     }
     if s.min >= s.max {
         return Err(invalid(format!("MINVALUE ({}) must be less than MAXVALUE ({})", s.min, s.max)));
@@ -63,7 +71,10 @@ fn check(s: &Sequence) -> Result<()> {
         return Err(invalid(format!("START value ({}) cannot be less than MINVALUE ({})", s.start, s.min)));
     }
     if s.start > s.max {
-        return Err(invalid(format!("START value ({}) cannot be greater than MAXVALUE ({})", s.start, s.max)));
+        return Err(invalid(format!(
+            "START value ({}) cannot be greater than MAXVALUE ({})",
+            s.start, s.max
+        )));
     }
     if s.cache <= 0 {
         return Err(invalid(format!("CACHE ({}) must be greater than zero", s.cache)));
@@ -72,7 +83,12 @@ fn check(s: &Sequence) -> Result<()> {
 }
 
 impl Session {
-    pub(super) fn create_sequence(&mut self, name: &Name, if_not_exists: bool, options: &SequenceOptions) -> Result<()> {
+    pub(super) fn create_sequence(
+        &mut self,
+        name: &Name,
+        if_not_exists: bool,
+        options: &SequenceOptions,
+    ) -> Result<()> {
         let schema = self.creation_schema(name)?;
         if self.already_exists(schema, &name.name, if_not_exists)? {
             return Ok(());
@@ -165,16 +181,28 @@ impl Session {
         let sequence = catalog.sequence(oid).ok_or_else(|| SqlError::internal("a sequence is gone"))?;
         let value = value.unwrap_or(sequence.start);
         if value < sequence.min {
-            return Err(invalid(format!("RESTART value ({value}) cannot be less than MINVALUE ({})", sequence.min)));
+            return Err(invalid(format!(
+                "RESTART value ({value}) cannot be less than MINVALUE ({})",
+                sequence.min
+            )));
         }
         if value > sequence.max {
-            return Err(invalid(format!("RESTART value ({value}) cannot be greater than MAXVALUE ({})", sequence.max)));
+            return Err(invalid(format!(
+                "RESTART value ({value}) cannot be greater than MAXVALUE ({})",
+                sequence.max
+            )));
         }
         let durable = self.database.with_catalog(|published| published.sequence(oid).is_some());
         self.database.sequences.set(self.database.engine(), sequence, value, false, durable)
     }
     /// A sequence for a column that becomes an identity column.
-    pub(super) fn add_identity(&mut self, table: Oid, position: usize, kind: char, options: &SequenceOptions) -> Result<()> {
+    pub(super) fn add_identity(
+        &mut self,
+        table: Oid,
+        position: usize,
+        kind: char,
+        options: &SequenceOptions,
+    ) -> Result<()> {
         let table = self.table(table)?;
         let Some(column) = table.columns.get(position) else { return Err(SqlError::internal("no column")) };
         let name = self.catalog().choose_relation_name(table.schema, &table.name, &column.name, "seq");

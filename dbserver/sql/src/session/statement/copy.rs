@@ -97,8 +97,9 @@ pub(crate) fn parse(c: &mut Cursor<'_>) -> Result<CopyStatement> {
         return Err(SqlError::unsupported("COPY with a program"));
     }
     if c.eat_string()?.is_some() {
-        return Err(SqlError::unsupported("COPY with a file of the server")
-            .with_hint("Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone."));
+        return Err(SqlError::unsupported("COPY with a file of the server").with_hint(
+            "Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.",
+        ));
     }
     // PostgreSQL takes either word in both directions.
     if !c.eat_kw("stdin") {
@@ -229,7 +230,8 @@ fn old_options(c: &mut Cursor<'_>, given: &mut Given) -> Result<()> {
             c.eat_kw("as");
             given.escape = Some(c.string()?);
         } else if c.eat_kws(&["force", "quote"]) {
-            given.force_quote = Some(if c.eat_operator("*") { ColumnSet::All } else { ColumnSet::Named(list(c)?) });
+            given.force_quote =
+                Some(if c.eat_operator("*") { ColumnSet::All } else { ColumnSet::Named(list(c)?) });
         } else if c.eat_kws(&["force", "not", "null"]) {
             given.force_not_null = Some(list(c)?);
         } else if c.eat_kws(&["force", "null"]) {
@@ -277,7 +279,10 @@ fn check(given: Given, from: bool) -> Result<CopyOptions> {
     }
     let one = |value: &str, what: &str| match value.as_bytes() {
         [byte] => Ok(*byte),
-        _ => Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, format!("COPY {what} must be a single one-byte character"))),
+        _ => Err(SqlError::new(
+            sqlstate::FEATURE_NOT_SUPPORTED,
+            format!("COPY {what} must be a single one-byte character"),
+        )),
     };
     let delimiter = match &given.delimiter {
         Some(d) => one(d, "delimiter")?,
@@ -319,7 +324,10 @@ fn check(given: Given, from: bool) -> Result<CopyOptions> {
     let quote = given.quote.as_deref().map_or(Ok(b'"'), |q| one(q, "quote"))?;
     let escape = given.escape.as_deref().map_or(Ok(quote), |e| one(e, "escape"))?;
     if csv && delimiter == quote {
-        return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, "COPY delimiter and quote must be different"));
+        return Err(SqlError::new(
+            sqlstate::INVALID_PARAMETER_VALUE,
+            "COPY delimiter and quote must be different",
+        ));
     }
     if given.force_quote.is_some() && from {
         return fail("COPY force quote only available using COPY TO");

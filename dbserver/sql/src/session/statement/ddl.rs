@@ -11,17 +11,59 @@ use crate::types::{ColumnType, Type};
 #[derive(Clone, Debug)]
 pub(crate) enum Ddl {
     CreateTable(CreateTable),
-    CreateTableAs { name: Name, if_not_exists: bool, columns: Option<Vec<String>>, query: String, with_data: bool, into: bool },
+    CreateTableAs {
+        name: Name,
+        if_not_exists: bool,
+        columns: Option<Vec<String>>,
+        query: String,
+        with_data: bool,
+        into: bool,
+    },
     CreateIndex(CreateIndex),
-    CreateSequence { name: Name, if_not_exists: bool, options: SequenceOptions },
-    AlterSequence { name: Name, if_exists: bool, options: SequenceOptions },
-    CreateView { name: Name, or_replace: bool, columns: Option<Vec<String>>, query: String },
-    CreateSchema { name: String, if_not_exists: bool },
-    CreateExtension { name: String, if_not_exists: bool },
-    Drop { kind: DropKind, names: Vec<Name>, if_exists: bool, cascade: bool },
-    Alter { kind: DropKind, name: Name, if_exists: bool, actions: Vec<AlterAction> },
-    Truncate { tables: Vec<Name>, restart: bool },
-    Comment { on: CommentOn, text: Option<String> },
+    CreateSequence {
+        name: Name,
+        if_not_exists: bool,
+        options: SequenceOptions,
+    },
+    AlterSequence {
+        name: Name,
+        if_exists: bool,
+        options: SequenceOptions,
+    },
+    CreateView {
+        name: Name,
+        or_replace: bool,
+        columns: Option<Vec<String>>,
+        query: String,
+    },
+    CreateSchema {
+        name: String,
+        if_not_exists: bool,
+    },
+    CreateExtension {
+        name: String,
+        if_not_exists: bool,
+    },
+    Drop {
+        kind: DropKind,
+        names: Vec<Name>,
+        if_exists: bool,
+        cascade: bool,
+    },
+    Alter {
+        kind: DropKind,
+        name: Name,
+        if_exists: bool,
+        actions: Vec<AlterAction>,
+    },
+    Truncate {
+        tables: Vec<Name>,
+        restart: bool,
+    },
+    Comment {
+        on: CommentOn,
+        text: Option<String>,
+    },
 }
 
 /// CREATE TABLE.
@@ -78,7 +120,10 @@ pub(crate) enum ConstraintKind {
     /// The condition, and for a column's constraint the column, which names it.
     Check(String, Option<String>),
     /// ADD PRIMARY KEY/UNIQUE USING INDEX
-    UsingIndex { index: String, primary: bool },
+    UsingIndex {
+        index: String,
+        primary: bool,
+    },
 }
 
 /// CREATE INDEX.
@@ -144,19 +189,60 @@ impl DropKind {
 /// An action of ALTER TABLE.
 #[derive(Clone, Debug)]
 pub(crate) enum AlterAction {
-    AddColumn { column: Box<ColumnSpec>, if_not_exists: bool },
-    DropColumn { name: String, if_exists: bool, cascade: bool },
-    RenameColumn { from: String, to: String },
+    AddColumn {
+        column: Box<ColumnSpec>,
+        if_not_exists: bool,
+    },
+    DropColumn {
+        name: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    RenameColumn {
+        from: String,
+        to: String,
+    },
     RenameTo(String),
-    RenameConstraint { from: String, to: String },
-    SetDefault { column: String, default: Option<String> },
-    SetNotNull { column: String, not_null: bool },
-    SetType { column: String, ty: ColumnType, using: Option<String> },
-    AddConstraint { constraint: Constraint, not_valid: bool },
-    DropConstraint { name: String, if_exists: bool, cascade: bool },
-    AddIdentity { column: String, kind: char, options: SequenceOptions },
-    DropIdentity { column: String, if_exists: bool },
-    SetIdentity { column: String, kind: Option<char>, options: SequenceOptions },
+    RenameConstraint {
+        from: String,
+        to: String,
+    },
+    SetDefault {
+        column: String,
+        default: Option<String>,
+    },
+    SetNotNull {
+        column: String,
+        not_null: bool,
+    },
+    SetType {
+        column: String,
+        ty: ColumnType,
+        using: Option<String>,
+    },
+    AddConstraint {
+        constraint: Constraint,
+        not_valid: bool,
+    },
+    DropConstraint {
+        name: String,
+        if_exists: bool,
+        cascade: bool,
+    },
+    AddIdentity {
+        column: String,
+        kind: char,
+        options: SequenceOptions,
+    },
+    DropIdentity {
+        column: String,
+        if_exists: bool,
+    },
+    SetIdentity {
+        column: String,
+        kind: Option<char>,
+        options: SequenceOptions,
+    },
     SetSchema(String),
     ValidateConstraint(String),
     /// OWNER TO, SET (fillfactor …), SET STATISTICS, CLUSTER ON …: nothing to do.
@@ -179,7 +265,9 @@ impl Ddl {
             Ddl::Alter { actions, .. } => actions.iter().any(|a| {
                 matches!(
                     a,
-                    AlterAction::AddConstraint { .. } | AlterAction::SetType { .. } | AlterAction::AddColumn { .. }
+                    AlterAction::AddConstraint { .. }
+                        | AlterAction::SetType { .. }
+                        | AlterAction::AddColumn { .. }
                 )
             }),
             _ => false,
@@ -207,8 +295,18 @@ impl Ddl {
 
 /// Words that end a DEFAULT expression.
 const COLUMN_WORDS: &[&str] = &[
-    "constraint", "not", "null", "check", "unique", "primary", "references", "default", "generated", "collate",
-    "deferrable", "initially",
+    "constraint",
+    "not",
+    "null",
+    "check",
+    "unique",
+    "primary",
+    "references",
+    "default",
+    "generated",
+    "collate",
+    "deferrable",
+    "initially",
 ];
 
 /// Parses a DDL statement; none where the verb is not one of DDL.
@@ -357,7 +455,10 @@ fn create_table(c: &mut Cursor<'_>) -> Result<Ddl> {
             c.rewind(mark);
         }
     }
-    if columns.is_some() || c.is_kw("as") || (!c.is_punct(b'(') && c.is_any_kw(&["with", "on", "tablespace", "using"])) {
+    if columns.is_some()
+        || c.is_kw("as")
+        || (!c.is_punct(b'(') && c.is_any_kw(&["with", "on", "tablespace", "using"]))
+    {
         storage_options(c)?;
         c.expect_kw("as")?;
         let mark = c.mark();
@@ -505,7 +606,10 @@ fn constraint_attributes(c: &mut Cursor<'_>) -> Result<()> {
         if c.eat_kw("deferrable") || c.eat_kws(&["initially", "deferred"]) {
             return Err(SqlError::unsupported("a deferrable constraint"));
         }
-        if !c.eat_kws(&["not", "deferrable"]) && !c.eat_kws(&["initially", "immediate"]) && !c.eat_kws(&["no", "inherit"]) {
+        if !c.eat_kws(&["not", "deferrable"])
+            && !c.eat_kws(&["initially", "immediate"])
+            && !c.eat_kws(&["no", "inherit"])
+        {
             return Ok(());
         }
     }
@@ -514,8 +618,14 @@ fn constraint_attributes(c: &mut Cursor<'_>) -> Result<()> {
 fn column_spec(c: &mut Cursor<'_>) -> Result<ColumnSpec> {
     let name = c.ident()?;
     let ty = declared_type(c)?;
-    let mut spec =
-        ColumnSpec { name: name.clone(), ty, not_null: None, default: None, identity: None, constraints: Vec::new() };
+    let mut spec = ColumnSpec {
+        name: name.clone(),
+        ty,
+        not_null: None,
+        default: None,
+        identity: None,
+        constraints: Vec::new(),
+    };
     loop {
         let constraint = if c.eat_kw("constraint") { Some(c.ident()?) } else { None };
         if c.eat_kws(&["not", "null"]) {
@@ -530,11 +640,13 @@ fn column_spec(c: &mut Cursor<'_>) -> Result<ColumnSpec> {
             constraint_attributes(c)?;
         } else if c.eat_kw("unique") {
             storage_options_of_index(c)?;
-            spec.constraints.push(Constraint { name: constraint, kind: ConstraintKind::Unique(vec![name.clone()]) });
+            spec.constraints
+                .push(Constraint { name: constraint, kind: ConstraintKind::Unique(vec![name.clone()]) });
             constraint_attributes(c)?;
         } else if c.eat_kws(&["primary", "key"]) {
             storage_options_of_index(c)?;
-            spec.constraints.push(Constraint { name: constraint, kind: ConstraintKind::PrimaryKey(vec![name.clone()]) });
+            spec.constraints
+                .push(Constraint { name: constraint, kind: ConstraintKind::PrimaryKey(vec![name.clone()]) });
             constraint_attributes(c)?;
         } else if c.eat_kw("references") {
             return Err(SqlError::unsupported("a foreign key"));
@@ -631,7 +743,8 @@ fn column_name(c: &mut Cursor<'_>) -> Result<(Name, String)> {
     }
     let column = parts.pop().unwrap_or_default();
     let Some(name) = parts.pop() else {
-        return Err(SqlError::syntax("invalid OWNED BY option").with_hint("Specify OWNED BY table.column or OWNED BY NONE."));
+        return Err(SqlError::syntax("invalid OWNED BY option")
+            .with_hint("Specify OWNED BY table.column or OWNED BY NONE."));
     };
     Ok((Name { schema: parts.pop(), name, position }, column))
 }

@@ -74,7 +74,8 @@ pub(crate) fn split(sql: &str) -> Result<Vec<Statement>> {
                         t.end -= start;
                     }
                     let offset = char_position(sql, start) - 1;
-                    let mut statement = Statement { text: text.into(), offset, body: Body::Query(StatementKind::Select) };
+                    let mut statement =
+                        Statement { text: text.into(), offset, body: Body::Query(StatementKind::Select) };
                     statement.body = body(text, &tokens).map_err(|e| statement.place(e))?;
                     statements.push(statement);
                     tokens.clear();

@@ -36,7 +36,8 @@ pub(crate) fn declared_type(cursor: &mut Cursor<'_>) -> Result<DeclaredType> {
         schema = Some(std::mem::replace(&mut name, cursor.label()?));
     }
     let missing = |shown: &str| {
-        SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{shown}\" does not exist")).with_position(position)
+        SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("type \"{shown}\" does not exist"))
+            .with_position(position)
     };
     let special = schema.is_none() && !quoted;
     let serial = |ty: Type| Ok(DeclaredType { ty: ty.into(), serial: true });
@@ -56,7 +57,11 @@ pub(crate) fn declared_type(cursor: &mut Cursor<'_>) -> Result<DeclaredType> {
         "decimal" | "dec" if special => Type::NUMERIC,
         "boolean" if special => Type::BOOL,
         "char" | "character" | "nchar" if special => {
-            if cursor.eat_kw("varying") { Type::VARCHAR } else { Type::BPCHAR }
+            if cursor.eat_kw("varying") {
+                Type::VARCHAR
+            } else {
+                Type::BPCHAR
+            }
         }
         "national" if special => {
             if !cursor.eat_kw("character") {
@@ -91,7 +96,10 @@ pub(crate) fn declared_type(cursor: &mut Cursor<'_>) -> Result<DeclaredType> {
         array = true;
     }
     if array {
-        ty.ty = ty.ty.array().ok_or_else(|| SqlError::unsupported(format!("an array of {}", ty.ty.sql_name())))?;
+        ty.ty = ty
+            .ty
+            .array()
+            .ok_or_else(|| SqlError::unsupported(format!("an array of {}", ty.ty.sql_name())))?;
     }
     Ok(DeclaredType { ty, serial: false })
 }
@@ -191,7 +199,14 @@ fn interval(cursor: &mut Cursor<'_>) -> Result<i32> {
     const SECOND: i32 = 1 << 12;
     const FULL_RANGE: i32 = 0x7fff;
     const FULL_PRECISION: i32 = 0xffff;
-    let order = [("year", YEAR), ("month", MONTH), ("day", DAY), ("hour", HOUR), ("minute", MINUTE), ("second", SECOND)];
+    let order = [
+        ("year", YEAR),
+        ("month", MONTH),
+        ("day", DAY),
+        ("hour", HOUR),
+        ("minute", MINUTE),
+        ("second", SECOND),
+    ];
     let precision = |cursor: &mut Cursor<'_>| -> Result<Option<i32>> {
         if !cursor.eat(b'(') {
             return Ok(None);

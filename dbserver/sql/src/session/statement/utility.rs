@@ -13,29 +13,67 @@ use crate::types::ColumnType;
 #[derive(Clone, Debug)]
 pub(crate) enum Utility {
     Begin(Modes, &'static str),
-    Commit { chain: bool },
-    Rollback { chain: bool },
+    Commit {
+        chain: bool,
+    },
+    Rollback {
+        chain: bool,
+    },
     Savepoint(String),
     Release(String),
     RollbackTo(String),
     /// SET TRANSACTION (`session`: SET SESSION CHARACTERISTICS AS TRANSACTION).
-    SetTransaction { modes: Modes, session: bool },
+    SetTransaction {
+        modes: Modes,
+        session: bool,
+    },
     /// None for DEFAULT.
-    Set { name: String, value: Option<Vec<String>>, local: bool },
+    Set {
+        name: String,
+        value: Option<Vec<String>>,
+        local: bool,
+    },
     Reset(Option<String>),
     Show(Option<String>),
-    Prepare { name: String, types: Vec<ColumnType>, query: String },
+    Prepare {
+        name: String,
+        types: Vec<ColumnType>,
+        query: String,
+    },
     /// Arguments are expressions as text.
-    Execute { name: String, args: Vec<String> },
+    Execute {
+        name: String,
+        args: Vec<String>,
+    },
     Deallocate(Option<String>),
-    Declare { name: String, scroll: Option<bool>, hold: bool, query: String },
-    Fetch { name: String, direction: FetchDirection, moving: bool },
+    Declare {
+        name: String,
+        scroll: Option<bool>,
+        hold: bool,
+        query: String,
+    },
+    Fetch {
+        name: String,
+        direction: FetchDirection,
+        moving: bool,
+    },
     Close(Option<String>),
     Discard(Discard),
-    Explain { options: ExplainOptions, query: String },
-    Vacuum { tables: Vec<Name>, analyze: bool, verb: &'static str },
+    Explain {
+        options: ExplainOptions,
+        query: String,
+    },
+    Vacuum {
+        tables: Vec<Name>,
+        analyze: bool,
+        verb: &'static str,
+    },
     Checkpoint,
-    Lock { tables: Vec<Name>, exclusive: bool, nowait: bool },
+    Lock {
+        tables: Vec<Name>,
+        exclusive: bool,
+        nowait: bool,
+    },
     /// UNLISTEN, and whatever else there is nothing to do for; the command tag.
     Nothing(&'static str),
     Copy(Box<CopyStatement>),
@@ -487,11 +525,8 @@ fn bracketed_options(c: &mut Cursor<'_>) -> Result<Vec<(String, String)>> {
     }
     loop {
         let name = c.label()?;
-        let value = if c.is_punct(b',') || c.is_punct(b')') {
-            String::new()
-        } else {
-            value(c)?.to_ascii_lowercase()
-        };
+        let value =
+            if c.is_punct(b',') || c.is_punct(b')') { String::new() } else { value(c)?.to_ascii_lowercase() };
         options.push((name, value));
         if !c.eat(b',') {
             break;
@@ -510,11 +545,19 @@ fn option_bool(name: &str, value: &str) -> Result<bool> {
 }
 
 fn explain(c: &mut Cursor<'_>) -> Result<Utility> {
-    let mut o =
-        ExplainOptions { analyze: false, verbose: false, costs: true, timing: true, summary: false, json: false };
+    let mut o = ExplainOptions {
+        analyze: false,
+        verbose: false,
+        costs: true,
+        timing: true,
+        summary: false,
+        json: false,
+    };
     let mut summary = None;
     // A bracket may also open the query itself.
-    if c.is_punct(b'(') && !["select", "with", "values", "("].iter().any(|w| c.is_kw_at(1, w)) && !c.is_punct_at(1, b'(')
+    if c.is_punct(b'(')
+        && !["select", "with", "values", "("].iter().any(|w| c.is_kw_at(1, w))
+        && !c.is_punct_at(1, b'(')
     {
         for (name, value) in bracketed_options(c)? {
             match name.as_str() {
