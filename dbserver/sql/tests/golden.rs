@@ -134,7 +134,7 @@ impl Psql {
             if let Some(columns) = description.columns {
                 let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
                 writeln!(self.out, "{}", names.join("|")).unwrap();
-                for row in &printer.rows {
+                for row in printer.rows.iter().filter(|_| !names.is_empty()) {
                     writeln!(self.out, "{row}").unwrap();
                 }
                 let plural = if printer.rows.len() == 1 { "" } else { "s" };

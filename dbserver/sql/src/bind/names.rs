@@ -47,7 +47,7 @@ fn figure(expr: &Expr) -> Option<String> {
         Expr::AtTimeZone { .. } => fixed("timezone"),
         Expr::Extract { .. } => fixed("extract"),
         Expr::Position { .. } => fixed("position"),
-        Expr::Substring { .. } => fixed("substring"),
+        Expr::Substring { shorthand, .. } => fixed(if *shorthand { "substr" } else { "substring" }),
         Expr::Overlay { .. } => fixed("overlay"),
         Expr::Ceil { .. } => fixed("ceil"),
         Expr::Floor { .. } => fixed("floor"),

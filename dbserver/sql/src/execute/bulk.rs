@@ -24,6 +24,8 @@ pub struct TableWriter<'p> {
     key: Vec<u8>,
     value: Vec<u8>,
     written: u64,
+    /// The row of the last batch that had a conflict.
+    conflict: Option<usize>,
 }
 
 impl<'p> TableWriter<'p> {
@@ -37,7 +39,13 @@ impl<'p> TableWriter<'p> {
             key: Vec::new(),
             value: Vec::new(),
             written: 0,
+            conflict: None,
         }
+    }
+
+    /// After 23505: which row of the batch it was.
+    pub fn conflict(&self) -> Option<usize> {
+        self.conflict
     }
 
     /// Rows written so far.
@@ -104,6 +112,7 @@ impl<'p> TableWriter<'p> {
         }
         let unique = first.is_none();
         if let Some(index) = append(access.table.tree, &self.rows, unique, ctx)? {
+            self.conflict = Some(index);
             return Err(primary_key_violation(&access, &columns::row(batch, index), ctx));
         }
         for number in 0..access.table.indexes.len() {
@@ -151,6 +160,7 @@ impl<'p> TableWriter<'p> {
         }
         if let Some(at) = append(index.tree, &self.entries, index.unique, ctx)? {
             let key: Vec<Datum> = values.iter().map(|v| columns::get(v, at)).collect();
+            self.conflict = chosen.as_ref().map_or(Some(at), |rows| rows.get(at).map(|r| *r as usize));
             return Err(index_violation(&access, number, self.checks, &key, ctx));
         }
         Ok(())

@@ -327,7 +327,11 @@ impl Session {
         self.copy = None;
         match &self.transaction {
             Some(transaction) if !transaction.explicit => self.commit_transaction(String::new(), mode),
-            _ => Ok(Step::Complete(String::new())),
+            Some(_) => Ok(Step::Complete(String::new())),
+            None => {
+                self.drop_portals(|portal| !portal.is_held());
+                Ok(Step::Complete(String::new()))
+            }
         }
     }
 

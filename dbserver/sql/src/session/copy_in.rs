@@ -42,8 +42,9 @@ pub(crate) struct CopyIn {
     rows: usize,
     /// Lines taken.
     line: u64,
-    /// Line of the first row of the batch, for errors.
-    batch_line: u64,
+    /// For each row of the batch: its line, and where its text in `batch_text` ends; for errors.
+    batch_lines: Vec<(u64, usize)>,
+    batch_text: Vec<u8>,
     written: u64,
     header: Header,
     /// The binary header has been read.
@@ -157,7 +158,8 @@ impl Session {
             vectors,
             rows: 0,
             line: 0,
-            batch_line: 1,
+            batch_lines: Vec::new(),
+            batch_text: Vec::new(),
             written: 0,
             started: false,
             ended: false,
@@ -255,6 +257,10 @@ impl CopyIn {
         };
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         self.line += 1;
+        if csv {
+            // Newlines inside of quotes count as lines too.
+            self.line += line.iter().filter(|b| **b == b'\n').count() as u64;
+        }
         if line == b"\\." {
             self.ended = true;
             return Ok(taken);
@@ -267,9 +273,8 @@ impl CopyIn {
             }
             return Ok(taken);
         }
-        if self.rows == 0 {
-            self.batch_line = self.line;
-        }
+        self.batch_text.extend_from_slice(line);
+        self.batch_lines.push((self.line, self.batch_text.len()));
         self.row(line, &session.eval)?;
         Ok(taken)
     }
@@ -401,9 +406,7 @@ impl CopyIn {
                 Err(_) => return Err(format_error("invalid field size").with_context(self.context())),
             }
         }
-        if self.rows == 0 {
-            self.batch_line = self.line;
-        }
+        self.batch_lines.push((self.line, 0));
         for ((name, ty, column), value) in self.fields.iter().zip(spans) {
             let Some(vector) = self.vectors.get_mut(*column) else { continue };
             match value {
@@ -436,7 +439,8 @@ impl CopyIn {
         let (table, checks) = (Arc::clone(&self.table), &self.checks);
         let (defaults, filter) = (&self.defaults, &self.filter);
         let mut written = 0;
-        let (name, first) = (self.table.name.clone(), self.batch_line);
+        let mut kept = None;
+        let mut conflict = None;
         let outcome = session.with_execution(query, |ctx| {
             for at in 0..batch.columns.len() {
                 if inputs.contains(&at) {
@@ -457,29 +461,41 @@ impl CopyIn {
             if let Some(filter) = filter {
                 let keep = columns::true_rows(&*eval_vector(filter, &batch, ctx)?);
                 batch = columns::take_batch(&batch, &keep)?;
+                kept = Some(keep);
             }
             let mut writer = TableWriter::new(&table, checks);
-            writer.write(&batch, ctx)?;
+            let outcome = writer.write(&batch, ctx);
+            conflict = writer.conflict();
             written = writer.written();
-            Ok(())
+            outcome
         });
         self.written += written;
-        match outcome {
-            Ok(()) => Ok(()),
-            // Not null and check constraints are looked at before anything is written: find the row.
-            Err(error)
-                if matches!(error.sqlstate(), sqlstate::NOT_NULL_VIOLATION | sqlstate::CHECK_VIOLATION) =>
-            {
-                let row = self.first_violation(session, query, &batch);
-                Err(error.with_context(match row {
-                    Some(row) => format!("COPY {name}, line {}", first + row as u64),
-                    None => format!("COPY {name}"),
-                }))
+        let outcome = outcome.map_err(|error| {
+            // Which row it was: not null and check constraints are looked at before anything is written.
+            let (row, with_text) = match error.sqlstate() {
+                sqlstate::NOT_NULL_VIOLATION | sqlstate::CHECK_VIOLATION => {
+                    (self.first_violation(session, query, &batch), true)
+                }
+                _ => (conflict, false),
+            };
+            let row = row.map(|row| kept.as_ref().and_then(|k| k.get(row)).map_or(row, |r| *r as usize));
+            match row {
+                Some(row) => error.with_context(self.row_context(row, with_text)),
+                None => error.with_context(format!("COPY {}", self.table.name)),
             }
-            Err(error) if error.sqlstate() == sqlstate::UNIQUE_VIOLATION => {
-                Err(error.with_context(format!("COPY {name}")))
-            }
-            Err(error) => Err(error),
+        });
+        self.batch_lines.clear();
+        self.batch_text.clear();
+        outcome
+    }
+    /// `COPY t, line 3: "…"` of a row of the batch.
+    fn row_context(&self, row: usize, with_text: bool) -> String {
+        let (line, end) = self.batch_lines.get(row).copied().unwrap_or((self.line, 0));
+        let start = row.checked_sub(1).and_then(|r| self.batch_lines.get(r)).map_or(0, |(_, end)| *end);
+        let text = self.batch_text.get(start..end).filter(|t| with_text && !t.is_empty());
+        match text {
+            Some(text) => format!("COPY {}, line {line}: \"{}\"", self.table.name, shown(text)),
+            None => format!("COPY {}, line {line}", self.table.name),
         }
     }
     fn first_violation(&self, session: &Session, query: &QueryContext, batch: &Batch) -> Option<usize> {

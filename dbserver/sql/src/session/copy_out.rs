@@ -3,6 +3,7 @@
 use crate::catalog::edit::quote_identifier;
 use crate::context::QueryContext;
 use crate::error::{Result, SqlError, sqlstate};
+use crate::execute::with_names;
 use crate::session::client::Session;
 use crate::session::copy_in::BINARY_SIGNATURE;
 use crate::session::statement::{ColumnSet, CopyFormat, CopyOptions, CopySource, CopyStatement, Header};
@@ -54,6 +55,11 @@ impl Session {
         }
         let mut rows = 0_u64;
         while let Some(batch) = self.next_batch(&mut portal, query)? {
+            let batch = if options.format == CopyFormat::Binary {
+                batch
+            } else {
+                self.with_execution(query, |ctx| with_names(batch, &[], &ctx.eval))?
+            };
             let settings = Arc::clone(&self.eval);
             let mut writer =
                 Writer { options, typmods: &typmods, force_quote: &force_quote, settings: &settings };

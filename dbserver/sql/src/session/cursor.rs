@@ -110,7 +110,8 @@ impl Session {
                 (at, at, true)
             }
         };
-        if from > to || (single && from <= position) {
+        // Rows behind us, or the one we are on.
+        if from > to || from <= position {
             return self.fetch_backward(portal, from, to, moving, query, sink);
         }
         self.fetch_forward(portal, from as usize, to as usize, moving, query, sink)

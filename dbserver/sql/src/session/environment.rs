@@ -2,6 +2,7 @@
 
 use crate::catalog::{Catalog, Sequence};
 use crate::error::{Result, SqlError, sqlstate};
+use crate::execute::WaitHook;
 use crate::session::database::{Database, SessionOptions};
 use crate::session::settings::Settings;
 use crate::session::{Activity, SessionFunctions};
@@ -61,6 +62,15 @@ impl Environment {
         })?;
         let durable = self.database.with_catalog(|published| published.sequence(oid).is_some());
         Ok((sequence, durable))
+    }
+}
+
+impl WaitHook for Environment {
+    fn before(&self) {
+        self.options.hooks.wait_begin(self.options.backend_pid, "Lock", "transactionid");
+    }
+    fn after(&self) {
+        self.options.hooks.wait_end(self.options.backend_pid);
     }
 }
 

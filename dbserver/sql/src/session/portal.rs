@@ -2,13 +2,13 @@
 
 use crate::context::QueryContext;
 use crate::error::{Result, SqlError, sqlstate};
-use crate::execute::{ExecContext, Execution, PointStep, run_point, with_names};
+use crate::execute::{Execution, PointStep, run_point, with_names};
 use crate::plan::{PlannedKind, ResultColumn};
 use crate::session::client::Session;
 use crate::session::plan_cache::CachedPlan;
 use crate::session::sequences::NEEDS_WORKER;
 use crate::session::statement::{Body, Statement};
-use crate::session::{EvalContext, Mode, Sink, StatementKind, Step, Wait};
+use crate::session::{Mode, Sink, Step, StatementKind, Wait};
 use crate::types::{Datum, Type};
 use crate::vector::Batch;
 use std::sync::Arc;
@@ -278,17 +278,8 @@ impl Session {
         let plan = portal.plan.as_ref().ok_or_else(|| SqlError::internal("a query without a plan"))?;
         if let PlannedKind::Point(point) = &plan.statement.kind {
             let lock_timeout = self.lock_timeout();
-            let transaction =
-                self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
-            let eval = EvalContext {
-                query,
-                catalog: &transaction.catalog,
-                settings: &self.eval,
-                params: &portal.params,
-                session: &self.environment,
-            };
-            let mut ctx = ExecContext::new(eval, &transaction.storage, &self.database.row_numbers);
-            ctx.lock_timeout = lock_timeout;
+            let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
+            let mut ctx = transaction.context(&self.environment, &self.eval, &portal.params, query, lock_timeout);
             loop {
                 match run_point(point, &mut ctx, sink)? {
                     PointStep::Done { rows } => {
@@ -315,15 +306,7 @@ impl Session {
         let lock_timeout = self.lock_timeout();
         let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
         let Portal { params, state, rest, formats, .. } = portal;
-        let eval = EvalContext {
-            query,
-            catalog: &transaction.catalog,
-            settings: &self.eval,
-            params,
-            session: &self.environment,
-        };
-        let mut ctx = ExecContext::new(eval, &transaction.storage, &self.database.row_numbers);
-        ctx.lock_timeout = lock_timeout;
+        let mut ctx = transaction.context(&self.environment, &self.eval, params, query, lock_timeout);
         if matches!(state, PortalState::New) {
             *state = PortalState::Running(Box::new(Execution::open(Arc::clone(&plan.statement), &mut ctx)?));
         }
@@ -388,17 +371,8 @@ impl Session {
         }
         let lock_timeout = self.lock_timeout();
         let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
-        let eval = EvalContext {
-            query,
-            catalog: &transaction.catalog,
-            settings: &self.eval,
-            params: &portal.params,
-            session: &self.environment,
-        };
-        let mut ctx = ExecContext::new(eval, &transaction.storage, &self.database.row_numbers);
-        ctx.lock_timeout = lock_timeout;
-        portal.state =
-            PortalState::Running(Box::new(Execution::open(Arc::clone(&plan.statement), &mut ctx)?));
+        let mut ctx = transaction.context(&self.environment, &self.eval, &portal.params, query, lock_timeout);
+        portal.state = PortalState::Running(Box::new(Execution::open(Arc::clone(&plan.statement), &mut ctx)?));
         Ok(())
     }
 
@@ -417,15 +391,7 @@ impl Session {
         let lock_timeout = self.lock_timeout();
         let PortalState::Running(execution) = &mut portal.state else { return Ok(None) };
         let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
-        let eval = EvalContext {
-            query,
-            catalog: &transaction.catalog,
-            settings: &self.eval,
-            params: &portal.params,
-            session: &self.environment,
-        };
-        let mut ctx = ExecContext::new(eval, &transaction.storage, &self.database.row_numbers);
-        ctx.lock_timeout = lock_timeout;
+        let mut ctx = transaction.context(&self.environment, &self.eval, &portal.params, query, lock_timeout);
         let batch = execution.next(&mut ctx)?;
         if batch.is_none() {
             portal.state = PortalState::Done;

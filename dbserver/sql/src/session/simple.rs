@@ -79,7 +79,7 @@ impl Session {
         if params.len() != parameterized.literals.len() {
             return None;
         }
-        let statement = Statement { text: sql.into(), offset: 0, body: Body::Query(kind) };
+        let statement = Statement { text: sql.into(), offset: 0, terminated: false, body: Body::Query(kind) };
         let text = parameterized.text.as_str().into();
         Some(Pending::Planned { statement, plan, text, declared: declared.into(), params })
     }

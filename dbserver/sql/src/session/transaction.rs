@@ -4,15 +4,17 @@
 use crate::catalog::{Catalog, store};
 use crate::context::QueryContext;
 use crate::error::{Result, SqlError, sqlstate};
+use crate::execute::ExecContext;
 use crate::session::client::Session;
 use crate::session::settings::SettingsMark;
 use crate::session::statement::{IsolationLevel, Modes};
-use crate::session::{Mode, Step, TransactionStatus, Wait};
-use crate::types::Oid;
+use crate::session::environment::Environment;
+use crate::session::{EvalContext, EvalSettings, Mode, Step, TransactionStatus, Wait};
+use crate::types::{Datum, Oid};
 use plimsoll_storage::{Isolation, LockWait, ObjectLock, Savepoint, Transaction};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The object lock that DDL transactions hold: one at a time. OIDs of relations are the other objects.
 const CATALOG_OBJECT: u64 = 0;
@@ -37,6 +39,24 @@ pub(crate) struct OpenTransaction {
     locked: Vec<(u64, bool)>,
     /// A statement has run: the isolation is settled.
     pub used: bool,
+}
+
+impl OpenTransaction {
+    /// What a plan runs in.
+    pub(crate) fn context<'a>(
+        &'a self,
+        environment: &'a Environment,
+        settings: &'a EvalSettings,
+        params: &'a [Datum],
+        query: &'a QueryContext,
+        lock_timeout: Option<Duration>,
+    ) -> ExecContext<'a> {
+        let eval = EvalContext { query, catalog: &self.catalog, settings, params, session: environment };
+        let mut ctx = ExecContext::new(eval, &self.storage, &environment.database.row_numbers);
+        ctx.lock_timeout = lock_timeout;
+        ctx.waits = Some(environment);
+        ctx
+    }
 }
 
 /// A savepoint.

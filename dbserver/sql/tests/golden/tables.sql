@@ -1,5 +1,5 @@
 -- CREATE TABLE, its constraints, their names and their errors
-create table t (id int primary key, name text not null, email varchar(20) unique, price numeric(8,2) check (price > 0), created timestamptz default now());
+create table t (id int primary key, name text not null, email varchar(20) unique, price numeric(8,2) check (price > 0), created date default '2024-01-01');
 create table t (id int);
 create table if not exists t (id int);
 insert into t (id, name, email, price) values (1, 'a', 'a@x', 1.5);

@@ -119,7 +119,9 @@ fn column_row(ctx: &EvalContext<'_>, place: Place<'_>) -> Vec<Datum> {
     let is_text = matches!(ty.ty, Type::TEXT | Type::VARCHAR | Type::BPCHAR);
     let octets = if is_text { Some(length.map_or(1_073_741_824, |l| l.saturating_mul(4))) } else { None };
     let identity = column.and_then(|c| c.identity);
-    let default = column.filter(|_| identity.is_none()).and_then(|c| c.default.as_deref());
+    let default = column
+        .filter(|_| identity.is_none())
+        .and_then(|c| ctx.catalog.default_text(&ctx.settings.search_path, c));
     let data_type =
         if ty.ty.element().is_some() { "ARRAY".to_owned() } else { describe::format_type(ty.ty, -1) };
     let mut row = vec![
@@ -128,7 +130,7 @@ fn column_row(ctx: &EvalContext<'_>, place: Place<'_>) -> Vec<Datum> {
         text(relation),
         text(name),
         int4(i32::from(number)),
-        optional(default, text),
+        optional(default.as_deref(), text),
         yes_no(!column.is_some_and(|c| c.not_null)),
         text(data_type),
         optional(length, int4),

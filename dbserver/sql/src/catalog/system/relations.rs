@@ -328,7 +328,10 @@ pub(super) fn pg_attrdef(ctx: &EvalContext<'_>) -> Result<Vec<Vec<Datum>>> {
     let mut rows = Vec::new();
     for table in ctx.catalog.relations.values().filter_map(|r| r.table()) {
         for (position, column) in table.live_columns() {
-            if let (Some(default), None) = (&column.default, column.identity) {
+            if column.identity.is_some() {
+                continue;
+            }
+            if let Some(default) = ctx.catalog.default_text(&ctx.settings.search_path, column) {
                 rows.push(vec![
                     oid(default_oid(table.oid, position)),
                     oid(table.oid),

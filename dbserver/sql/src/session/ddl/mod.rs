@@ -15,7 +15,6 @@ use crate::catalog::{Catalog, Relation, Table};
 use crate::context::QueryContext;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::execute::ExecContext;
-use crate::session::EvalContext;
 use crate::session::client::Session;
 use crate::session::statement::{CommentOn, Ddl, DropKind, Name};
 use crate::types::Oid;
@@ -150,15 +149,7 @@ impl Session {
         f: impl FnOnce(&mut ExecContext<'_>) -> Result<T>,
     ) -> Result<T> {
         let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
-        let eval = EvalContext {
-            query,
-            catalog: &transaction.catalog,
-            settings: &self.eval,
-            params: &[],
-            session: &self.environment,
-        };
-        let mut ctx = ExecContext::new(eval, &transaction.storage, &self.database.row_numbers);
-        ctx.lock_timeout = self.lock_timeout();
+        let mut ctx = transaction.context(&self.environment, &self.eval, &[], query, self.lock_timeout());
         f(&mut ctx)
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Statement {
     pub text: Arc<str>,
     /// Characters before it in the whole text, to place errors.
     pub offset: u32,
+    /// A semicolon follows.
+    pub terminated: bool,
     /// What it is.
     pub body: Body,
 }
@@ -49,6 +51,13 @@ impl Statement {
     }
     /// Moves an error's position from this statement to the whole text.
     pub(crate) fn place(&self, error: SqlError) -> SqlError {
+        let error = match error.fields() {
+            fields if self.terminated && fields.message == "syntax error at end of input" => {
+                let end = u32::try_from(self.text.chars().count()).unwrap_or(u32::MAX);
+                SqlError::syntax("syntax error at or near \";\"").with_position(end.saturating_add(1))
+            }
+            _ => error,
+        };
         match error.fields().position {
             0 => error,
             position => error.with_position(position + self.offset),
@@ -74,8 +83,8 @@ pub(crate) fn split(sql: &str) -> Result<Vec<Statement>> {
                         t.end -= start;
                     }
                     let offset = char_position(sql, start) - 1;
-                    let mut statement =
-                        Statement { text: text.into(), offset, body: Body::Query(StatementKind::Select) };
+                    let body_of = Body::Query(StatementKind::Select);
+                    let mut statement = Statement { text: text.into(), offset, terminated: next.is_some(), body: body_of };
                     statement.body = body(text, &tokens).map_err(|e| statement.place(e))?;
                     statements.push(statement);
                     tokens.clear();
