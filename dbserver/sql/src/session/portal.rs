@@ -8,7 +8,7 @@ use crate::session::client::Session;
 use crate::session::plan_cache::CachedPlan;
 use crate::session::sequences::NEEDS_WORKER;
 use crate::session::statement::{Body, Statement};
-use crate::session::{Mode, Sink, Step, StatementKind, Wait};
+use crate::session::{Mode, Sink, StatementKind, Step, Wait};
 use crate::types::{Datum, Type};
 use crate::vector::Batch;
 use std::sync::Arc;
@@ -278,8 +278,10 @@ impl Session {
         let plan = portal.plan.as_ref().ok_or_else(|| SqlError::internal("a query without a plan"))?;
         if let PlannedKind::Point(point) = &plan.statement.kind {
             let lock_timeout = self.lock_timeout();
-            let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
-            let mut ctx = transaction.context(&self.environment, &self.eval, &portal.params, query, lock_timeout);
+            let transaction =
+                self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
+            let mut ctx =
+                transaction.context(&self.environment, &self.eval, &portal.params, query, lock_timeout);
             loop {
                 match run_point(point, &mut ctx, sink)? {
                     PointStep::Done { rows } => {
@@ -372,7 +374,8 @@ impl Session {
         let lock_timeout = self.lock_timeout();
         let transaction = self.transaction.as_ref().ok_or_else(|| SqlError::internal("no transaction"))?;
         let mut ctx = transaction.context(&self.environment, &self.eval, &portal.params, query, lock_timeout);
-        portal.state = PortalState::Running(Box::new(Execution::open(Arc::clone(&plan.statement), &mut ctx)?));
+        portal.state =
+            PortalState::Running(Box::new(Execution::open(Arc::clone(&plan.statement), &mut ctx)?));
         Ok(())
     }
 

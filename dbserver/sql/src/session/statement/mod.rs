@@ -84,7 +84,8 @@ pub(crate) fn split(sql: &str) -> Result<Vec<Statement>> {
                     }
                     let offset = char_position(sql, start) - 1;
                     let body_of = Body::Query(StatementKind::Select);
-                    let mut statement = Statement { text: text.into(), offset, terminated: next.is_some(), body: body_of };
+                    let mut statement =
+                        Statement { text: text.into(), offset, terminated: next.is_some(), body: body_of };
                     statement.body = body(text, &tokens).map_err(|e| statement.place(e))?;
                     statements.push(statement);
                     tokens.clear();
