@@ -344,8 +344,10 @@ impl Log {
                     if !failed_before {
                         tracing::warn!(%error, "could not prepare a segment of the write-ahead log");
                     }
-                    // The next one who needs it asks again.
-                    self.short.wait(&mut fill);
+                    // The next one who needs it asks again; who closed meanwhile does not.
+                    if !fill.closing {
+                        self.short.wait(&mut fill);
+                    }
                 }
             }
         }
