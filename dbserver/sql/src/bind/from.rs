@@ -524,8 +524,10 @@ impl Binder<'_> {
             match own.as_slice() {
                 // A function of one column that is no record is named by the alias.
                 [] => columns.push((call.name.to_owned(), call_type(call, args).into(), (0, 0))),
-                [(_, ty)] => {
-                    let name = if single { shown.clone() } else { call.name.to_owned() };
+                [(own, ty)] => {
+                    // A column with a name of its own (`value` of json_array_elements) keeps it.
+                    let named = own != call.name;
+                    let name = if single && !named { shown.clone() } else { own.clone() };
                     columns.push((name, (*ty).into(), (0, 0)));
                 }
                 own => columns.extend(own.iter().map(|(n, t)| (n.clone(), ColumnType::from(*t), (0, 0)))),

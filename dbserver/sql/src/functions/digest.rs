@@ -94,6 +94,48 @@ pub(crate) fn from_base64(text: &str) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// The first `count` primes.
+fn primes(count: usize) -> impl Iterator<Item = f64> {
+    (2u32..).filter(|n| (2..*n).all(|d| n % d != 0)).take(count).map(f64::from)
+}
+
+/// SHA-256 (FIPS 180-4).
+pub(crate) fn sha256(bytes: &[u8]) -> Vec<u8> {
+    // The constants are the first 32 bits of the fractions of square and cube roots of primes.
+    let fraction = |root: f64| (root.fract() * 4_294_967_296.0) as u32;
+    let constants: Vec<u32> = primes(64).map(|p| fraction(p.cbrt())).collect();
+    let mut state: Vec<u32> = primes(8).map(|p| fraction(p.sqrt())).collect();
+    let mut message = bytes.to_vec();
+    message.push(0x80);
+    while message.len() % 64 != 56 {
+        message.push(0);
+    }
+    message.extend_from_slice(&(bytes.len() as u64).wrapping_mul(8).to_be_bytes());
+    for block in message.chunks(64) {
+        let mut words: Vec<u32> =
+            block.chunks(4).map(|w| w.iter().fold(0, |word, b| word << 8 | u32::from(*b))).collect();
+        for i in 16..64usize {
+            let word = |back: usize| words.get(i - back).copied().unwrap_or(0);
+            let (a, b) = (word(15), word(2));
+            let small = a.rotate_right(7) ^ a.rotate_right(18) ^ (a >> 3);
+            let large = b.rotate_right(17) ^ b.rotate_right(19) ^ (b >> 10);
+            words.push(word(16).wrapping_add(small).wrapping_add(word(7)).wrapping_add(large));
+        }
+        let &[mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = state.as_slice() else { break };
+        for (word, constant) in words.iter().zip(&constants) {
+            let sum = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
+            let choice = (e & f) ^ (!e & g);
+            let first = h.wrapping_add(sum).wrapping_add(choice).wrapping_add(*constant).wrapping_add(*word);
+            let sum = a.rotate_right(2) ^ a.rotate_right(13) ^ a.rotate_right(22);
+            let second = sum.wrapping_add((a & b) ^ (a & c) ^ (b & c));
+            (h, g, f, e) = (g, f, e, d.wrapping_add(first));
+            (d, c, b, a) = (c, b, a, first.wrapping_add(second));
+        }
+        state.iter_mut().zip([a, b, c, d, e, f, g, h]).for_each(|(s, v)| *s = s.wrapping_add(v));
+    }
+    state.iter().flat_map(|w| w.to_be_bytes()).collect()
+}
+
 /// MD5's digest as 32 hexadecimal digits.
 pub(crate) fn md5(bytes: &[u8]) -> String {
     const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];

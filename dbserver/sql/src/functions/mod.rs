@@ -113,6 +113,9 @@ pub type TypedRowFn = fn(args: &[Datum], types: &[Type], ctx: &EvalContext<'_>) 
 /// give null for a null argument when the function is strict, and must not fail on the value of a null row.
 pub type VectorFn = fn(args: &[&Vector], rows: usize, ctx: &EvalContext<'_>) -> Result<Vector>;
 
+/// All rows of a set-returning function.
+pub type RowsFn = fn(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Vec<Vec<Datum>>>;
+
 /// How a function runs.
 pub enum Kernel {
     /// One value per row.
@@ -137,7 +140,7 @@ pub enum Kernel {
         /// Column names and types of a row.
         columns: fn(arg_types: &[Type]) -> Vec<(&'static str, Type)>,
         /// Gives all rows; strict ones give none for a null argument.
-        rows: fn(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Vec<Vec<Datum>>>,
+        rows: RowsFn,
     },
 }
 

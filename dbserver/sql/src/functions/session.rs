@@ -57,6 +57,15 @@ pub fn server_start() -> i64 {
     *START.get_or_init(super::datetime::clock)
 }
 
+/// Version 4 of RFC 9562. `uuid_generate_v4` is the name it has in extension uuid-ossp.
+fn random_uuid() -> [u8; 16] {
+    let mut bytes: [u8; 16] = rand::random();
+    let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes;
+    *version = *version & 0x0f | 0x40;
+    *variant = *variant & 0x3f | 0x80;
+    bytes
+}
+
 functions! { SESSION:
     861 current_database() -> NAME [stable] |ctx| { ctx.session.database() }
     861 current_catalog() -> NAME [stable] |ctx| { ctx.session.database() }
@@ -78,17 +87,10 @@ functions! { SESSION:
     2943 txid_current() -> INT8 [stable] |ctx| { ctx.session.transaction_id() as i64 }
     2626 pg_sleep(seconds: FLOAT8) -> VOID [volatile] |ctx| { sleep(seconds, ctx)?; Datum::text("") }
     2560 pg_postmaster_start_time() -> TIMESTAMPTZ [stable] |_| { server_start() }
-    2034 pg_conf_load_time() -> TIMESTAMPTZ [stable] |_| { server_start() }
-    3810 pg_is_in_recovery() -> BOOL [volatile] |_| { false }
     1039 getdatabaseencoding() -> NAME [stable] |_| { "UTF8" }
     810 pg_client_encoding() -> NAME [stable] |_| { "UTF8" }
-    3432 gen_random_uuid() -> UUID [volatile] |_| {
-        let mut bytes: [u8; 16] = rand::random();
-        let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes;
-        *version = *version & 0x0f | 0x40;
-        *variant = *variant & 0x3f | 0x80;
-        bytes
-    }
+    3432 gen_random_uuid() -> UUID [volatile] |_| { random_uuid() }
+    0 uuid_generate_v4() -> UUID [volatile] |_| { random_uuid() }
 }
 
 fn set_config(args: &[Datum], ctx: &EvalContext<'_>) -> Result<Datum> {

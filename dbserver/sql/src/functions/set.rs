@@ -1,7 +1,7 @@
 //! Set-returning functions. All rows are made at once; the length is bounded by the statement's memory.
 
 use super::kernel::{invalid_parameter, take};
-use super::{Function, Kernel, json, regex, string};
+use super::{Function, Kernel, RowsFn, json, regex, string};
 use crate::context::Reservation;
 use crate::error::{Result, SqlError};
 use crate::session::EvalContext;
@@ -9,7 +9,6 @@ use crate::types::datetime::{is_infinite, timestamp_add, timestamptz_add};
 use crate::types::{Datum, Interval, Numeric, Oid, Type};
 
 type Rows = Result<Vec<Vec<Datum>>>;
-type RowsFn = fn(&[Datum], &EvalContext<'_>) -> Rows;
 type Columns = fn(&[Type]) -> Vec<(&'static str, Type)>;
 
 /// Rows between looks at the deadline and the memory limit.

@@ -613,6 +613,52 @@ fn overlay(text: &str, new: &str, start: i32, length: i32) -> Result<String> {
     Ok(format!("{head}{new}{tail}"))
 }
 
+/// The parts of a qualified name: plain ones folded to lower case, quoted ones as they are.
+fn parse_ident(text: &str, strict: bool) -> Result<Array> {
+    let invalid = || invalid_parameter(format!("string is not a valid identifier: \"{text}\""));
+    let mut parts = Vec::new();
+    let mut chars = text.chars().peekable();
+    loop {
+        while chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+        let mut part = String::new();
+        if chars.next_if_eq(&'"').is_some() {
+            loop {
+                match chars.next() {
+                    Some('"') if chars.next_if_eq(&'"').is_some() => part.push('"'),
+                    Some('"') => break,
+                    Some(c) => part.push(c),
+                    None => {
+                        return Err(invalid().with_detail("String has unclosed double quotes."));
+                    }
+                }
+            }
+            if part.is_empty() {
+                return Err(invalid().with_detail("Quoted identifier must not be empty."));
+            }
+        } else {
+            while let Some(c) = chars.next_if(|c| {
+                let letter = c.is_ascii_alphabetic() || *c == '_' || !c.is_ascii();
+                letter || (!part.is_empty() && (c.is_ascii_digit() || *c == '$'))
+            }) {
+                part.push(c.to_ascii_lowercase());
+            }
+            if part.is_empty() {
+                let detail = if parts.is_empty() { "" } else { "No valid identifier after \".\"." };
+                return Err(invalid().with_detail(detail));
+            }
+        }
+        parts.push(Datum::text(part));
+        while chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+        if chars.next_if_eq(&'.').is_none() {
+            break;
+        }
+    }
+    if strict && chars.next().is_some() {
+        return Err(invalid());
+    }
+    Ok(array_of(Type::TEXT, parts))
+}
+
 fn is_utf8(name: &str) -> Result<()> {
     match name.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
         "utf8" | "unicode" | "sqlascii" => Ok(()),
@@ -682,6 +728,9 @@ functions! { STRINGS:
     1620 ascii(t: TEXT) -> INT4 |_| { t.chars().next().map_or(0, |c| c as i32) }
     2311 md5(t: TEXT) -> TEXT |_| { super::digest::md5(t.as_bytes()) }
     2321 md5(b: BYTEA) -> TEXT |_| { super::digest::md5(b) }
+    3420 sha256(b: BYTEA) -> BYTEA |_| { super::digest::sha256(b) }
+    1268 parse_ident(t: TEXT, strict: BOOL) -> TEXT_ARRAY |_| { parse_ident(t, strict)? }
+    1268 parse_ident(t: TEXT) -> TEXT_ARRAY |_| { parse_ident(t, true)? }
     1946 encode(b: BYTEA, format: TEXT) -> TEXT |_| { encode(b, format)? }
     1947 decode(t: TEXT, format: TEXT) -> BYTEA |_| { decode(t, format)? }
     2089 to_hex(n: INT4) -> TEXT |_| { format!("{n:x}") }

@@ -166,7 +166,7 @@ fn of_infinity(unit: Unit, positive: bool) -> Option<Numeric> {
             | Unit::IsoYear
             | Unit::Epoch
     );
-    grows.then(|| if positive { Numeric::INFINITY } else { Numeric::NEG_INFINITY })
+    grows.then_some(if positive { Numeric::INFINITY } else { Numeric::NEG_INFINITY })
 }
 
 const DATE: &str = "date";

@@ -60,7 +60,8 @@ fn scale(a: Interval, by: impl Fn(f64) -> f64) -> Result<Interval> {
     }
     whole_days = whole_days.checked_add(month_days as i32).ok_or_else(out_of_range)?;
     let micros = (by(a.micros as f64) + seconds * 1e6).round_ties_even();
-    if !(-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&micros) {
+    // 2^63 and beyond do not fit.
+    if !(i64::MIN as f64..i64::MAX as f64).contains(&micros) {
         return Err(out_of_range());
     }
     Ok(Interval { months: whole_months, days: whole_days, micros: micros as i64 })
