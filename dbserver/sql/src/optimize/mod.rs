@@ -17,6 +17,8 @@ mod pushdown;
 mod unnest;
 pub(crate) mod walk;
 
+pub(crate) use estimate::rows as estimated_rows;
+
 use crate::bind::BindContext;
 use crate::error::Result;
 use crate::expr::{Expr, ExprKind};

@@ -1,6 +1,7 @@
 //! Plans: trees of operators that the executor runs. Each operator's output columns are numbered from 0, and the
 //! expressions of an operator read its input by those numbers (a join's input is left columns, then right columns).
 
+pub mod explain;
 pub mod point;
 pub mod visit;
 
