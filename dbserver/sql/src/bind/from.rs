@@ -225,6 +225,7 @@ impl Binder<'_> {
                 schema: None,
                 columns,
                 table: None,
+                oid: 0,
                 key: None,
                 hidden: false,
             });
@@ -343,6 +344,7 @@ impl Binder<'_> {
                         schema: None,
                         columns,
                         table: None,
+                        oid: 0,
                         key: None,
                         hidden: false,
                     };
@@ -422,7 +424,11 @@ impl Binder<'_> {
                     columns: (0..relation.columns.len()).collect(),
                     filter: None,
                 };
-                Ok((plan, named_scope(&shown, relation_schema, columns, alias)?))
+                let mut scope = named_scope(&shown, relation_schema, columns, alias)?;
+                if let Some(named) = scope.relations.first_mut() {
+                    named.oid = relation.oid;
+                }
+                Ok((plan, scope))
             }
             Some(Found::User(relation)) => match &relation.kind {
                 RelationKind::Table(table) => {
@@ -648,8 +654,15 @@ fn named_scope(
             origin,
         })
         .collect();
-    let mut relation =
-        ScopeRelation { alias: alias.to_owned(), schema, columns, table: None, key: None, hidden: false };
+    let mut relation = ScopeRelation {
+        alias: alias.to_owned(),
+        schema,
+        columns,
+        table: None,
+        oid: 0,
+        key: None,
+        hidden: false,
+    };
     if let Some(by) = rename_by {
         rename(&mut relation, by)?;
     }

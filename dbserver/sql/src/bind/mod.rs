@@ -147,6 +147,7 @@ fn table_scope(table: &Arc<Table>, alias: &str) -> Scope {
         schema: None,
         columns,
         table: Some(Arc::clone(table)),
+        oid: table.oid,
         key: None,
         hidden: false,
     };

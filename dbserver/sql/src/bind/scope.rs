@@ -31,6 +31,8 @@ pub(super) struct ScopeRelation {
     pub columns: Vec<ScopeColumn>,
     /// The table, for functional dependence, locking and system columns.
     pub table: Option<Arc<Table>>,
+    /// OID of the relation for `tableoid`, or 0.
+    pub oid: u32,
     /// Column of the row at hand that holds the row's key, where it was asked for.
     pub key: Option<usize>,
     /// Only seen by qualified names of something else (the join's own alias hides it).
@@ -163,14 +165,9 @@ impl Binder<'_> {
             }
         }
         if found.is_none() && name == "tableoid" {
-            let tables: Vec<u32> = self
-                .frame()?
-                .scope
-                .relations
-                .iter()
-                .filter_map(|r| r.table.as_ref().map(|t| t.oid))
-                .collect();
-            if let [oid] = tables.as_slice() {
+            let oids: Vec<u32> =
+                self.frame()?.scope.relations.iter().map(|r| r.oid).filter(|oid| *oid != 0).collect();
+            if let [oid] = oids.as_slice() {
                 return Ok(Some(Expr::constant(crate::types::Datum::Oid(*oid), Type::OID)));
             }
         }
@@ -189,8 +186,8 @@ impl Binder<'_> {
                 let mut columns = relation.columns.iter().filter(|c| c.name == name);
                 let Some(column) = columns.next() else {
                     if name == "tableoid" {
-                        if let Some(table) = &relation.table {
-                            let oid = crate::types::Datum::Oid(table.oid);
+                        if relation.oid != 0 {
+                            let oid = crate::types::Datum::Oid(relation.oid);
                             return Ok(Some(Expr::constant(oid, Type::OID)));
                         }
                     }

@@ -218,8 +218,18 @@ pub(crate) fn choose_access(mut scan: Scan) -> Scan {
     let selectivity: f64 = conditions.iter().map(estimate::selectivity).product();
     scan.estimated_rows = (rows * selectivity).max(1.0);
     if let Some((score, found, index)) = best {
+        let whole = match index.and_then(|i| table.indexes.get(i)) {
+            Some(index) => index.unique && found.equal == index.keys.len(),
+            None => found.equal == table.primary_key.len(),
+        };
         if score >= 1000 {
             scan.estimated_rows = 1.0;
+        } else if whole {
+            scan.estimated_rows = match found.bounds.any.as_ref().map(|a| &a.kind) {
+                Some(ExprKind::Array(items)) => items.len() as f64,
+                _ => 10.0,
+            }
+            .min(rows);
         }
         let mut at = 0;
         conditions.retain(|_| {

@@ -3,7 +3,8 @@
 use crate::expr::{Expr, ExprKind, SubPlan, SubqueryKind};
 use crate::optimize;
 use crate::plan::{
-    Access, JoinKind, KeyBounds, LockWaitPolicy, Plan, PlannedKind, PlannedStatement, PointPlan, SetExpr, SetOp, SortKey,
+    Access, JoinKind, KeyBounds, LockWaitPolicy, Plan, PlannedKind, PlannedStatement, PointPlan, SetExpr,
+    SetOp, SortKey,
 };
 use crate::types::{Datum, Type, io};
 use serde_json::{Map, Value, json};
@@ -91,7 +92,14 @@ fn root(statement: &PlannedStatement) -> Node {
 }
 
 fn leaf(kind: &str) -> Node {
-    Node { kind: kind.to_owned(), relation: None, index: None, rows: 1.0, details: Vec::new(), children: Vec::new() }
+    Node {
+        kind: kind.to_owned(),
+        relation: None,
+        index: None,
+        rows: 1.0,
+        details: Vec::new(),
+        children: Vec::new(),
+    }
 }
 
 fn live_names(table: &crate::catalog::Table) -> Vec<String> {
@@ -101,8 +109,12 @@ fn live_names(table: &crate::catalog::Table) -> Vec<String> {
 fn point_node(point: &PointPlan) -> Node {
     let (what, table, key, filter) = match point {
         PointPlan::Get { table, key, filter, .. } => (None, table, key.as_slice(), filter.as_ref()),
-        PointPlan::Update { table, key, filter, .. } => (Some("Update"), table, key.as_slice(), filter.as_ref()),
-        PointPlan::Delete { table, key, filter, .. } => (Some("Delete"), table, key.as_slice(), filter.as_ref()),
+        PointPlan::Update { table, key, filter, .. } => {
+            (Some("Update"), table, key.as_slice(), filter.as_ref())
+        }
+        PointPlan::Delete { table, key, filter, .. } => {
+            (Some("Delete"), table, key.as_slice(), filter.as_ref())
+        }
         PointPlan::Insert { table, .. } => {
             return Node {
                 relation: Some(table.name.clone()),
@@ -116,7 +128,9 @@ fn point_node(point: &PointPlan) -> Node {
         .primary_key
         .iter()
         .zip(key)
-        .map(|(p, e)| format!("({} = {})", table.columns.get(*p).map_or("?", |c| c.name.as_str()), show(e, &names)))
+        .map(|(p, e)| {
+            format!("({} = {})", table.columns.get(*p).map_or("?", |c| c.name.as_str()), show(e, &names))
+        })
         .collect();
     let mut get = leaf("Index Scan");
     get.relation = Some(table.name.clone());
@@ -145,7 +159,12 @@ fn names(plan: &Plan) -> Vec<String> {
             let mut names: Vec<String> = scan
                 .columns
                 .iter()
-                .map(|c| scan.table.columns.get(*c).map_or_else(|| "?".to_owned(), |c| format!("{}.{}", scan.table.name, c.name)))
+                .map(|c| {
+                    scan.table
+                        .columns
+                        .get(*c)
+                        .map_or_else(|| "?".to_owned(), |c| format!("{}.{}", scan.table.name, c.name))
+                })
                 .collect();
             if scan.row_key {
                 names.push(format!("{}.ctid", scan.table.name));
@@ -154,7 +173,12 @@ fn names(plan: &Plan) -> Vec<String> {
         }
         Plan::SystemScan { relation, columns, .. } => columns
             .iter()
-            .map(|c| relation.columns.get(*c).map_or_else(|| "?".to_owned(), |(n, _)| format!("{}.{n}", relation.name)))
+            .map(|c| {
+                relation
+                    .columns
+                    .get(*c)
+                    .map_or_else(|| "?".to_owned(), |(n, _)| format!("{}.{n}", relation.name))
+            })
             .collect(),
         Plan::Filter { input, .. }
         | Plan::Sort { input, .. }
@@ -228,7 +252,12 @@ fn bounds(bounds: &KeyBounds, columns: &[String]) -> String {
     }
     for (bound, op) in [(&bounds.lower, ">"), (&bounds.upper, "<")] {
         if let Some((e, inclusive)) = bound {
-            conditions.push(format!("({} {op}{} {})", name(next), if *inclusive { "=" } else { "" }, show(e, &[])));
+            conditions.push(format!(
+                "({} {op}{} {})",
+                name(next),
+                if *inclusive { "=" } else { "" },
+                show(e, &[])
+            ));
         }
     }
     joined(&conditions)
@@ -265,7 +294,9 @@ fn node(plan: &Plan) -> Node {
             let names: Vec<String> = names(plan);
             shown.relation = Some(scan.table.name.clone());
             let column = |position: Option<usize>| {
-                position.and_then(|p| scan.table.columns.get(p)).map_or_else(|| "expression".to_owned(), |c| c.name.clone())
+                position
+                    .and_then(|p| scan.table.columns.get(p))
+                    .map_or_else(|| "expression".to_owned(), |c| c.name.clone())
             };
             let (index, range, columns) = match &scan.access {
                 Access::Full => (None, None, Vec::new()),
@@ -342,7 +373,11 @@ fn node(plan: &Plan) -> Node {
                 shown.details.push(("Join Filter", show(residual, &columns)));
             }
             shown.children.push(node(left));
-            shown.children.push(Node { rows: optimize::estimated_rows(right), children: vec![node(right)], ..leaf("Hash") });
+            shown.children.push(Node {
+                rows: optimize::estimated_rows(right),
+                children: vec![node(right)],
+                ..leaf("Hash")
+            });
         }
         Plan::Apply { kind, left, right, on } => {
             shown.kind = join_name("Nested Loop", *kind);
@@ -459,7 +494,8 @@ pub fn show(expr: &Expr, names: &[String]) -> String {
         ExprKind::Outer(i) => format!("$outer{i}"),
         ExprKind::Param(i) => format!("${}", i + 1),
         ExprKind::Const(value) => constant(value, expr.ty),
-        ExprKind::Call { function, args } => match (crate::functions::operator_of(function), args.as_slice()) {
+        ExprKind::Call { function, args } => match (crate::functions::operator_of(function), args.as_slice())
+        {
             (Some(op), [l, r]) => format!("({} {} {})", show(l, names), op.name, show(r, names)),
             (Some(op), [r]) => format!("({} {})", op.name, show(r, names)),
             _ => format!("{}({})", function.name, list(args, names)),
@@ -497,10 +533,17 @@ pub fn show(expr: &Expr, names: &[String]) -> String {
         ExprKind::MinMax { args, greatest, .. } => {
             format!("{}({})", if *greatest { "GREATEST" } else { "LEAST" }, list(args, names))
         }
-        ExprKind::InList { arg, list: items, .. } => format!("({} IN ({}))", show(arg, names), list(items, names)),
+        ExprKind::InList { arg, list: items, .. } => {
+            format!("({} IN ({}))", show(arg, names), list(items, names))
+        }
         ExprKind::ArrayCompare { left, array, function, all } => {
             let op = crate::functions::operator_of(function).map_or(function.name, |o| o.name);
-            format!("({} {op} {} ({}))", show(left, names), if *all { "ALL" } else { "ANY" }, show(array, names))
+            format!(
+                "({} {op} {} ({}))",
+                show(left, names),
+                if *all { "ALL" } else { "ANY" },
+                show(array, names)
+            )
         }
         ExprKind::Array(args) => format!("ARRAY[{}]", list(args, names)),
         ExprKind::Row { args, .. } => format!("ROW({})", list(args, names)),

@@ -431,9 +431,11 @@ impl Session {
     ) -> Result<()> {
         let mut portal = self.query_portal(text)?;
         let plan = portal.plan.clone().ok_or_else(|| SqlError::internal("a query without a plan"))?;
-        let mut lines: Vec<String> =
-            format!("{:?}", plan.statement.kind).lines().map(str::to_owned).collect();
-        let _ = options.costs;
+        let mut lines = if options.json {
+            vec![crate::plan::explain::json(&plan.statement, options.costs)]
+        } else {
+            crate::plan::explain::text(&plan.statement, options.costs)
+        };
         if options.analyze {
             let begin = std::time::Instant::now();
             let mut rows = 0_u64;
@@ -447,13 +449,10 @@ impl Session {
                 lines.push(format!("Rows returned: {rows}"));
             }
         }
-        query.count_rows(lines.len() as u64)?;
         if options.json {
-            let quoted: Vec<String> =
-                lines.iter().map(|l| serde_json::Value::String(l.clone()).to_string()).collect();
-            return sink
-                .row(&[Datum::text(format!("[{{\"Plan\": {{\"Text\": [{}]}}}}]", quoted.join(", ")))]);
+            lines.truncate(1);
         }
+        query.count_rows(lines.len() as u64)?;
         lines.into_iter().try_for_each(|line| sink.row(&[Datum::text(line)]))
     }
 }
