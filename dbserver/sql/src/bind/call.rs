@@ -97,7 +97,7 @@ impl Binder<'_> {
             };
         }
         if function.over.is_some() {
-            return Err(SqlError::unsupported("window functions"));
+            return Err(SqlError::unsupported("OVER (a window function)"));
         }
         if !function.within_group.is_empty() {
             return Err(SqlError::unsupported("ordered-set aggregates"));

@@ -122,8 +122,8 @@ impl Binder<'_> {
         }
         let (plan, scope) = self.joins(item, Scope::default(), None, locking)?;
         let mut all = left_scope;
-        for relation in scope.relations.iter().filter(|r| !r.hidden && r.schema.is_none()) {
-            all.check_alias(&relation.alias)?;
+        for relation in &scope.relations {
+            all.check_alias(relation)?;
         }
         all.append(scope);
         Ok((cross(left_plan, plan), all))
@@ -137,8 +137,8 @@ impl Binder<'_> {
         locking: Option<&Locking>,
     ) -> Result<(Plan, Scope)> {
         let first = self.factor(&item.relation, &before, locking)?;
-        for relation in first.scope.relations.iter().filter(|r| !r.hidden && r.schema.is_none()) {
-            before.check_alias(&relation.alias)?;
+        for relation in &first.scope.relations {
+            before.check_alias(relation)?;
         }
         let base = before.width;
         let (mut plan, mut own) = match left {
@@ -169,9 +169,9 @@ impl Binder<'_> {
             append_absolute(&mut seen, &own);
             seen.width = own.width;
             let right = self.factor(&join.relation, &seen, locking)?;
-            for relation in right.scope.relations.iter().filter(|r| !r.hidden && r.schema.is_none()) {
-                own.check_alias(&relation.alias)?;
-                before.check_alias(&relation.alias)?;
+            for relation in &right.scope.relations {
+                own.check_alias(relation)?;
+                before.check_alias(relation)?;
             }
             (plan, own) = self.join(plan, own, right, kind, constraint)?;
         }

@@ -96,12 +96,13 @@ impl Scope {
             (first, _) => Ok(first),
         }
     }
-    /// Adds a relation's name; 42712 when it is there already.
-    pub fn check_alias(&self, alias: &str) -> Result<()> {
-        if self.relations.iter().any(|r| !r.hidden && r.alias == alias && r.schema.is_none()) {
+    /// 42712 when another relation goes by this one's name; tables of different schemas may share theirs.
+    pub fn check_alias(&self, new: &ScopeRelation) -> Result<()> {
+        let apart = |r: &ScopeRelation| r.schema.is_some() && new.schema.is_some() && r.schema != new.schema;
+        if !new.hidden && self.relations.iter().any(|r| !r.hidden && r.alias == new.alias && !apart(r)) {
             return Err(SqlError::new(
                 sqlstate::DUPLICATE_ALIAS,
-                format!("table name \"{alias}\" specified more than once"),
+                format!("table name \"{}\" specified more than once", new.alias),
             ));
         }
         Ok(())

@@ -29,6 +29,8 @@ use sqlparser::tokenizer::Token;
 const DEPTH_MAX: usize = 500;
 /// How many ANDs, ORs or set operations may follow one another. They are flattened when bound, but the parser's tree leans to the left.
 const CHAIN_MAX: usize = 4000;
+/// The message for a text that ends too early.
+const AT_END: &str = "syntax error at end of input";
 /// The longest query string, in bytes.
 const TEXT_BYTES_MAX: usize = 256 << 20;
 
@@ -55,7 +57,15 @@ pub fn parse(sql: &str) -> Result<Vec<ParsedStatement>> {
             Some(token) if token.kind != Kind::Punct(b';') => tokens.push(token),
             end => {
                 if !tokens.is_empty() {
-                    statements.push(parse_tokens(sql, &tokens)?);
+                    let statement = parse_tokens(sql, &tokens).map_err(|e| match end {
+                        // A statement that ends too early ends at its semicolon.
+                        Some(semicolon) if e.fields().message == AT_END => {
+                            SqlError::syntax("syntax error at or near \";\"")
+                                .with_position(char_position(sql, semicolon.start))
+                        }
+                        _ => e,
+                    })?;
+                    statements.push(statement);
                     tokens.clear();
                 }
                 if end.is_none() {
@@ -166,7 +176,7 @@ fn syntax_error(error: &ParserError, text: &str, offset: u32) -> SqlError {
         // Only messages about the end of the text have no place.
         None if message.contains("found: EOF") => {
             let end = u32::try_from(text.chars().count() + 1).unwrap_or(u32::MAX);
-            SqlError::syntax("syntax error at end of input").with_position(offset.saturating_add(end))
+            SqlError::syntax(AT_END).with_position(offset.saturating_add(end))
         }
         None => SqlError::syntax(format!("syntax error: {message}")),
     }
@@ -202,7 +212,7 @@ fn syntax_error_at_byte(text: &str, offset: u32, byte: usize) -> SqlError {
     match near {
         Some((token, start)) => SqlError::syntax(format!("syntax error at or near \"{token}\""))
             .with_position(offset.saturating_add(char_position(text, start))),
-        None => SqlError::syntax("syntax error at end of input")
+        None => SqlError::syntax(AT_END)
             .with_position(offset.saturating_add(char_position(text, text.len()))),
     }
 }

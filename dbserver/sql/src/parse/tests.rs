@@ -19,7 +19,7 @@ fn syntax_errors_are_postgresqls() {
     assert_eq!(error("selec 1"), ("syntax error at or near \"selec\"".into(), 1));
     assert_eq!(error("select 1 from"), ("syntax error at end of input".into(), 14));
     assert_eq!(error("select * from t where"), ("syntax error at end of input".into(), 22));
-    assert_eq!(error("select 1 +;"), ("syntax error at end of input".into(), 11));
+    assert_eq!(error("select 1 +;"), ("syntax error at or near \";\"".into(), 11));
     assert_eq!(error("select 'ä' from t t u"), ("syntax error at or near \"u\"".into(), 21));
     assert_eq!(error("select 1; begin foo"), ("syntax error at or near \"foo\"".into(), 17));
     assert_eq!(error("select 'abc"), ("unterminated quoted string at or near \"'abc\"".into(), 8));
