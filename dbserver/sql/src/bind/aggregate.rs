@@ -40,10 +40,10 @@ pub(super) struct Grouping {
 impl Grouping {
     /// Rewrites an expression over the ungrouped row to one over groups and aggregates.
     fn rewrite(&mut self, expr: &mut Expr, scope: &Scope, in_subquery: bool) -> Result<()> {
-        if let ExprKind::Column(c) = expr.kind {
-            if c >= AGGREGATE_BASE {
-                return Ok(());
-            }
+        if let ExprKind::Column(c) = expr.kind
+            && c >= AGGREGATE_BASE
+        {
+            return Ok(());
         }
         let is_value = matches!(expr.kind, ExprKind::Const(_) | ExprKind::Param(_) | ExprKind::Outer(_));
         if let Some(at) = self.keys.iter().position(|k| visit::same(k, expr)) {

@@ -102,16 +102,15 @@ impl Binder<'_> {
         if !function.within_group.is_empty() {
             return Err(SqlError::unsupported("ordered-set aggregates"));
         }
-        if matches!(function.args, FunctionArguments::None) && !qualified {
-            if let Some(expr) = self.niladic(&name)? {
-                return Ok(expr);
-            }
+        if matches!(function.args, FunctionArguments::None)
+            && !qualified
+            && let Some(expr) = self.niladic(&name)?
+        {
+            return Ok(expr);
         }
         let written = written(function)?;
-        if !qualified {
-            if let Some(expr) = self.keyword_call(&name, &written)? {
-                return Ok(expr);
-            }
+        if !qualified && let Some(expr) = self.keyword_call(&name, &written)? {
+            return Ok(expr);
         }
         self.plain_call(&name, &written, function.filter.as_deref())
     }
@@ -191,10 +190,10 @@ impl Binder<'_> {
             Ok(resolved) => resolved,
             Err(error) => {
                 // `int4('1')`, `text(x)`: a type's name casts.
-                if let ([_], Some(ty)) = (types.as_slice(), functions::cast_by_name(name)) {
-                    if let Some(arg) = args.into_iter().next() {
-                        return self.cast(arg, ty.into());
-                    }
+                if let ([_], Some(ty)) = (types.as_slice(), functions::cast_by_name(name))
+                    && let Some(arg) = args.into_iter().next()
+                {
+                    return self.cast(arg, ty.into());
                 }
                 return Err(error);
             }

@@ -132,16 +132,17 @@ impl Binder<'_> {
             return Ok(None);
         }
         // Widened constants stay constants, so that they can bound an index.
-        if let (ExprKind::Const(value), true) = (&expr.kind, target.typmod < 0) {
-            if cast_is_immutable(expr.ty, target.ty) {
-                let value = cast::cast(value.clone(), expr.ty, target, explicit, self.context.settings)?;
-                return Ok(Some(Expr { kind: ExprKind::Const(value), ty: target.ty, typmod: target.typmod }));
-            }
+        if let (ExprKind::Const(value), true) = (&expr.kind, target.typmod < 0)
+            && cast_is_immutable(expr.ty, target.ty)
+        {
+            let value = cast::cast(value.clone(), expr.ty, target, explicit, self.context.settings)?;
+            return Ok(Some(Expr { kind: ExprKind::Const(value), ty: target.ty, typmod: target.typmod }));
         }
-        if is_reg(target.ty) && matches!(expr.ty, Type::TEXT | Type::VARCHAR) {
-            if let ExprKind::Const(Datum::Text(text)) = &expr.kind {
-                return self.reg_constant(text, target.ty).map(Some);
-            }
+        if is_reg(target.ty)
+            && matches!(expr.ty, Type::TEXT | Type::VARCHAR)
+            && let ExprKind::Const(Datum::Text(text)) = &expr.kind
+        {
+            return self.reg_constant(text, target.ty).map(Some);
         }
         Ok(Some(cast_node(expr, target, explicit)))
     }

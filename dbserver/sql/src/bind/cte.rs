@@ -7,6 +7,9 @@ use crate::plan::{Plan, ResultColumn};
 use crate::types::ColumnType;
 use sqlparser::ast::{self, SetExpr, SetOperator, SetQuantifier};
 
+/// Names and types of columns.
+type Columns = Vec<(String, ColumnType)>;
+
 /// A name that WITH has given.
 #[derive(Debug)]
 pub(super) struct Cte {
@@ -142,7 +145,7 @@ impl Binder<'_> {
         )
     }
     /// The rows of a CTE of this name.
-    pub(super) fn cte_scan(&self, name: &str) -> Result<Option<(Plan, Vec<(String, ColumnType)>)>> {
+    pub(super) fn cte_scan(&self, name: &str) -> Result<Option<(Plan, Columns)>> {
         let Some(cte) = self.ctes.iter().rev().find(|c| c.name == name) else { return Ok(None) };
         let types = cte.columns.iter().map(|c| c.1).collect();
         Ok(Some((Plan::CteScan { id: cte.id, types }, cte.columns.clone())))

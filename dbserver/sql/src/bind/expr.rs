@@ -93,10 +93,10 @@ impl Binder<'_> {
             return Ok(expr);
         }
         // Words that are functions without parentheses, where the parser leaves them as names.
-        if ident.quote_style.is_none() {
-            if let Some(expr) = self.niladic(&name)? {
-                return Ok(expr);
-            }
+        if ident.quote_style.is_none()
+            && let Some(expr) = self.niladic(&name)?
+        {
+            return Ok(expr);
         }
         Err(self.locate(undefined_column(&name), ident.span))
     }
@@ -115,12 +115,11 @@ impl Binder<'_> {
             None => {
                 let alias = names.get(names.len().saturating_sub(2)).map_or("", String::as_str);
                 // `column.field` of a composite column.
-                if let [column, field] = names.as_slice() {
-                    if let Some(record) = self.resolve_bare(column)? {
-                        if record.ty == Type::RECORD {
-                            return self.field(record, field);
-                        }
-                    }
+                if let [column, field] = names.as_slice()
+                    && let Some(record) = self.resolve_bare(column)?
+                    && record.ty == Type::RECORD
+                {
+                    return self.field(record, field);
                 }
                 Err(self.locate(missing_from(alias), span))
             }
@@ -173,11 +172,11 @@ impl Binder<'_> {
     }
     /// `left op right` for values or rows.
     pub(super) fn operator(&mut self, op: &str, left: Expr, right: Expr) -> Result<Expr> {
-        if let (ExprKind::Row { args: l, .. }, ExprKind::Row { args: r, .. }) = (&left.kind, &right.kind) {
-            if matches!(op, "=" | "<>" | "<" | "<=" | ">" | ">=") {
-                let (l, r) = (l.clone(), r.clone());
-                return self.compare_rows(op, l, r);
-            }
+        if let (ExprKind::Row { args: l, .. }, ExprKind::Row { args: r, .. }) = (&left.kind, &right.kind)
+            && matches!(op, "=" | "<>" | "<" | "<=" | ">" | ">=")
+        {
+            let (l, r) = (l.clone(), r.clone());
+            return self.compare_rows(op, l, r);
         }
         let resolved = functions::resolve_operator(op, Some(left.ty), right.ty)?;
         let mut types = resolved.arg_types.iter().copied();
@@ -236,10 +235,10 @@ impl Binder<'_> {
             }
             UnaryOperator::Minus => {
                 // A signed literal is one constant, so that the smallest integer has its type.
-                if let ast::Expr::Value(v) = expr {
-                    if let ast::Value::Number(text, _) = &v.value {
-                        return self.number(&format!("-{text}"));
-                    }
+                if let ast::Expr::Value(v) = expr
+                    && let ast::Value::Number(text, _) = &v.value
+                {
+                    return self.number(&format!("-{text}"));
                 }
                 let arg = self.expr(expr)?;
                 self.prefix("-", arg)
@@ -324,16 +323,16 @@ impl Binder<'_> {
     }
     fn is_distinct(&mut self, left: &ast::Expr, right: &ast::Expr, negated: bool) -> Result<Expr> {
         let (left, right) = (self.expr(left)?, self.expr(right)?);
-        if let (ExprKind::Row { args: l, .. }, ExprKind::Row { args: r, .. }) = (&left.kind, &right.kind) {
-            if l.len() == r.len() {
-                let (l, r) = (l.clone(), r.clone());
-                let parts = l
-                    .into_iter()
-                    .zip(r)
-                    .map(|(l, r)| self.distinct(l, r, negated))
-                    .collect::<Result<Vec<_>>>()?;
-                return Ok(boolean(if negated { ExprKind::And(parts) } else { ExprKind::Or(parts) }));
-            }
+        if let (ExprKind::Row { args: l, .. }, ExprKind::Row { args: r, .. }) = (&left.kind, &right.kind)
+            && l.len() == r.len()
+        {
+            let (l, r) = (l.clone(), r.clone());
+            let parts = l
+                .into_iter()
+                .zip(r)
+                .map(|(l, r)| self.distinct(l, r, negated))
+                .collect::<Result<Vec<_>>>()?;
+            return Ok(boolean(if negated { ExprKind::And(parts) } else { ExprKind::Or(parts) }));
         }
         self.distinct(left, right, negated)
     }

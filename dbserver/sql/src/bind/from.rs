@@ -85,7 +85,7 @@ impl Binder<'_> {
         }
     }
     /// Binds FROM and leaves its names in the frame.
-    pub(super) fn from_clause(
+    pub(super) fn bind_from(
         &mut self,
         items: &[ast::TableWithJoins],
         locking: Option<&Locking>,
@@ -93,7 +93,7 @@ impl Binder<'_> {
         self.frame_mut()?.scope = Scope::default();
         let mut whole: Option<(Plan, Scope)> = None;
         for item in items {
-            whole = Some(self.from_item(whole, item, locking)?);
+            whole = Some(self.add_item(whole, item, locking)?);
         }
         let (plan, scope) = match whole {
             Some(whole) => whole,
@@ -103,7 +103,7 @@ impl Binder<'_> {
         Ok(plan)
     }
     /// Adds an item of the comma list, with its joins, to what stands left of it.
-    pub(super) fn from_item(
+    pub(super) fn add_item(
         &mut self,
         left: Option<(Plan, Scope)>,
         item: &ast::TableWithJoins,
@@ -390,11 +390,11 @@ impl Binder<'_> {
             _ => return Err(SqlError::syntax("improper qualified name (too many dotted names)")),
         };
         let shown = alias.map_or_else(|| bare.to_owned(), |a| fold(&a.name));
-        if schema.is_none() {
-            if let Some((plan, columns)) = self.cte_scan(bare)? {
-                let columns = columns.into_iter().map(|(n, t)| (n, t, (0, 0))).collect();
-                return Ok((plan, named_scope(&shown, None, columns, alias)?));
-            }
+        if schema.is_none()
+            && let Some((plan, columns)) = self.cte_scan(bare)?
+        {
+            let columns = columns.into_iter().map(|(n, t)| (n, t, (0, 0))).collect();
+            return Ok((plan, named_scope(&shown, None, columns, alias)?));
         }
         // Without an alias, `schema.table.column` names it too.
         let relation_schema = match (alias, schema) {
@@ -518,9 +518,8 @@ impl Binder<'_> {
         seen: &Scope,
     ) -> Result<Item> {
         let function = super::call::function_name(name)?;
-        let (calls, outer) = self.lateral(seen, |b| {
-            b.without_aggregates("functions in FROM", |b| b.from_calls(&function, args))
-        })?;
+        let (calls, outer) = self
+            .lateral(seen, |b| b.without_aggregates("functions in FROM", |b| b.calls_of(&function, args)))?;
         let shown = alias.map_or_else(|| function.clone(), |a| fold(&a.name));
         let single = calls.len() == 1;
         let mut columns: Vec<(String, ColumnType, (u32, i16))> = Vec::new();
@@ -539,10 +538,10 @@ impl Binder<'_> {
                 own => columns.extend(own.iter().map(|(n, t)| (n.clone(), ColumnType::from(*t), (0, 0)))),
             }
         }
-        if let ([(call, _)], [column]) = (calls.as_slice(), columns.as_mut_slice()) {
-            if !call.is_set() {
-                column.0.clone_from(&shown);
-            }
+        if let ([(call, _)], [column]) = (calls.as_slice(), columns.as_mut_slice())
+            && !call.is_set()
+        {
+            column.0.clone_from(&shown);
         }
         if ordinality {
             columns.push(("ordinality".to_owned(), Type::INT8.into(), (0, 0)));
@@ -551,11 +550,7 @@ impl Binder<'_> {
         let plan = Plan::FunctionScan { calls, ordinality, types };
         Ok(Item { plan, scope: named_scope(&shown, None, columns, alias)?, args: outer })
     }
-    fn from_calls(
-        &mut self,
-        name: &str,
-        args: &[FunctionArg],
-    ) -> Result<Vec<(&'static Function, Vec<Expr>)>> {
+    fn calls_of(&mut self, name: &str, args: &[FunctionArg]) -> Result<Vec<(&'static Function, Vec<Expr>)>> {
         if name == parse::ROWS_FROM {
             let mut calls = Vec::with_capacity(args.len());
             for arg in args {
@@ -566,7 +561,7 @@ impl Binder<'_> {
                     return Err(SqlError::syntax("syntax error in ROWS FROM"));
                 };
                 let inner = super::call::function_name(&call.name)?;
-                calls.extend(self.nested(|b| b.from_calls(&inner, &list.args))?);
+                calls.extend(self.nested(|b| b.calls_of(&inner, &list.args))?);
             }
             return Ok(calls);
         }
@@ -590,13 +585,13 @@ impl Binder<'_> {
         if name == "unnest" && bound.len() > 1 {
             let mut calls = Vec::with_capacity(bound.len());
             for arg in bound {
-                calls.push(self.from_call(name, vec![arg], false)?);
+                calls.push(self.call_of(name, vec![arg], false)?);
             }
             return Ok(calls);
         }
-        Ok(vec![self.from_call(name, bound, spread)?])
+        Ok(vec![self.call_of(name, bound, spread)?])
     }
-    fn from_call(
+    fn call_of(
         &mut self,
         name: &str,
         args: Vec<Expr>,

@@ -90,7 +90,7 @@ impl Binder<'_> {
         let mut plan = Plan::Scan(self.scan(&table, true));
         let mut all = scope;
         for item in others {
-            (plan, all) = self.from_item(Some((plan, all)), item, None)?;
+            (plan, all) = self.add_item(Some((plan, all)), item, None)?;
         }
         self.frame_mut()?.scope = all;
         let mut condition = None;

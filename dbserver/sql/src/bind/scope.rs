@@ -186,11 +186,9 @@ impl Binder<'_> {
             if let Some(relation) = frame.scope.relation(schema, alias)? {
                 let mut columns = relation.columns.iter().filter(|c| c.name == name);
                 let Some(column) = columns.next() else {
-                    if name == "tableoid" {
-                        if relation.oid != 0 {
-                            let oid = crate::types::Datum::Oid(relation.oid);
-                            return Ok(Some(Expr::constant(oid, Type::OID)));
-                        }
+                    if name == "tableoid" && relation.oid != 0 {
+                        let oid = crate::types::Datum::Oid(relation.oid);
+                        return Ok(Some(Expr::constant(oid, Type::OID)));
                     }
                     return Err(SqlError::new(
                         sqlstate::UNDEFINED_COLUMN,

@@ -44,7 +44,7 @@ impl Binder<'_> {
     ) -> Result<Query> {
         self.refuse(select)?;
         let locking = if tail.locks.is_empty() { None } else { Some(Locking::of(tail.locks)?) };
-        let mut plan = self.from_clause(&select.from, locking.as_ref())?;
+        let mut plan = self.bind_from(&select.from, locking.as_ref())?;
         let mut condition = None;
         if let Some(selection) = &select.selection {
             let bound = self.without_aggregates("WHERE", |b| b.expr(selection))?;
@@ -342,10 +342,10 @@ impl Binder<'_> {
         if let Some(at) = Self::by_position(plain, targets, what)? {
             return Ok(Found::Target(at));
         }
-        if let ast::Expr::Identifier(ident) = plain {
-            if let Some(at) = Self::by_name(&fold(ident), targets, what)? {
-                return Ok(Found::Target(at));
-            }
+        if let ast::Expr::Identifier(ident) = plain
+            && let Some(at) = Self::by_name(&fold(ident), targets, what)?
+        {
+            return Ok(Found::Target(at));
         }
         let bound = self.expr(expr)?;
         let bound = self.resolve_unknown(bound)?;

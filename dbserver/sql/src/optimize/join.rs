@@ -300,10 +300,10 @@ fn join_leaf(
 /// A join of another kind than inner; conditions are over left then right columns.
 pub(super) fn outer(kind: JoinKind, left: Plan, right: Plan, conditions: Vec<Expr>) -> Plan {
     let width = visit::width(&left);
-    if matches!(kind, JoinKind::Left | JoinKind::Semi | JoinKind::Anti) {
-        if let Some(plan) = lookup(kind, &left, &right, &conditions, width) {
-            return plan;
-        }
+    if matches!(kind, JoinKind::Left | JoinKind::Semi | JoinKind::Anti)
+        && let Some(plan) = lookup(kind, &left, &right, &conditions, width)
+    {
+        return plan;
     }
     let keyed = equi(conditions, width);
     if keyed.left.is_empty() {

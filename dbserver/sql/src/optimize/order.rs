@@ -10,11 +10,11 @@ use std::sync::Arc;
 pub(super) fn use_indexes(plan: Plan) -> Result<Plan> {
     let plan = walk::map_children(plan, &mut use_indexes)?;
     let Plan::Sort { mut input, keys, limit } = plan else { return Ok(plan) };
-    if let Some(scan) = scan_below(&mut input) {
-        if let Some(access) = ordered(scan, &keys, limit.is_some()) {
-            scan.access = access;
-            return Ok(*input);
-        }
+    if let Some(scan) = scan_below(&mut input)
+        && let Some(access) = ordered(scan, &keys, limit.is_some())
+    {
+        scan.access = access;
+        return Ok(*input);
     }
     Ok(Plan::Sort { input, keys, limit })
 }
@@ -58,10 +58,10 @@ fn ordered(scan: &Scan, keys: &[SortKey], limited: bool) -> Option<Access> {
             Some(Access::Index(Arc::clone(index), with(bounds, reverse)))
         }
         Access::Full => {
-            if !scan.table.primary_key.is_empty() {
-                if let Some(reverse) = follows(&primary(), 0, keys) {
-                    return Some(Access::PrimaryKey(KeyBounds { reverse, ..KeyBounds::default() }));
-                }
+            if !scan.table.primary_key.is_empty()
+                && let Some(reverse) = follows(&primary(), 0, keys)
+            {
+                return Some(Access::PrimaryKey(KeyBounds { reverse, ..KeyBounds::default() }));
             }
             // A look-up per row is worth it only when few rows are wanted.
             if !limited {

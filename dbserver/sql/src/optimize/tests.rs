@@ -183,21 +183,3 @@ fn plans() {
 fn errors() {
     golden("src/optimize/golden/errors.txt", include_str!("golden/errors.txt"));
 }
-
-#[test]
-fn local_queries() {
-    let Ok(path) = std::env::var("LOCAL_QUERIES") else { return };
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut bad = 0;
-    for sql in text.split("\n-- next\n") {
-        if sql.trim().is_empty() {
-            continue;
-        }
-        let out = shown(sql);
-        if out.starts_with("ERROR") {
-            bad += 1;
-            println!("=====\n{sql}\n>>> {out}");
-        }
-    }
-    println!("{bad} bad");
-}

@@ -1,22 +1,18 @@
 //! From text to syntax trees.
 //!
-//! A query string is cut into statements by our own [`lexer`], which also bounds how deep a statement may nest. Queries and
-//! definitions then go to `sqlparser`, after [`rewrite`] has put into its words what it does not know; utility statements
-//! are read by [`utility`]. Errors have PostgreSQL's texts and positions.
+//! A query string is cut into statements by our own [`lexer`], which also bounds how deep a statement may nest. Queries
+//! go to `sqlparser`, after [`rewrite`] has put into its words what it does not know. Errors have PostgreSQL's texts and
+//! positions. Definitions and utility statements are read by the session from the same tokens.
 
 pub(crate) mod lexer;
 mod parameterize;
 mod rewrite;
 mod statement;
-mod utility;
 
 pub(crate) use lexer::char_position;
 pub use parameterize::{Literal, Parameterized, parameterize};
 pub(crate) use rewrite::ROWS_FROM;
-pub use statement::{
-    Copy, CopySource, CopyTarget, Discard, Explain, FetchDirection, Name, ParsedStatement, SetValue,
-    Statement, TransactionModes, Utility,
-};
+pub use statement::{ParsedStatement, Statement};
 
 use crate::error::{Result, SqlError, sqlstate};
 use lexer::{Kind, Lexeme, Lexer};
@@ -119,13 +115,6 @@ fn parse_tokens(sql: &str, tokens: &[Lexeme]) -> Result<ParsedStatement> {
     let text = sql.get(first.start..last.end).unwrap_or_default();
     let offset = char_position(sql, first.start).saturating_sub(1);
     check_depth(sql, tokens)?;
-    if let Some(utility) = utility::parse(sql, tokens)? {
-        return Ok(ParsedStatement {
-            statement: Statement::Utility(Box::new(utility)),
-            text: text.to_owned(),
-            offset,
-        });
-    }
     // Token offsets of this statement alone, so that a rewrite and the parser see only its text.
     let local: Vec<Lexeme> = tokens
         .iter()
@@ -140,7 +129,7 @@ fn parse_tokens(sql: &str, tokens: &[Lexeme]) -> Result<ParsedStatement> {
         | ast::Statement::Insert(_)
         | ast::Statement::Update(_)
         | ast::Statement::Delete(_) => Statement::Query(Box::new(statement)),
-        other => Statement::Ddl(Box::new(other)),
+        other => Statement::Other(Box::new(other)),
     };
     Ok(ParsedStatement { statement, text: text.to_owned(), offset })
 }
@@ -212,8 +201,9 @@ fn syntax_error_at_byte(text: &str, offset: u32, byte: usize) -> SqlError {
     match near {
         Some((token, start)) => SqlError::syntax(format!("syntax error at or near \"{token}\""))
             .with_position(offset.saturating_add(char_position(text, start))),
-        None => SqlError::syntax(AT_END)
-            .with_position(offset.saturating_add(char_position(text, text.len()))),
+        None => {
+            SqlError::syntax(AT_END).with_position(offset.saturating_add(char_position(text, text.len())))
+        }
     }
 }
 

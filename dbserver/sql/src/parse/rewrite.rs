@@ -66,10 +66,10 @@ pub(super) fn rewrite<'a>(text: &'a str, tokens: &[Lexeme]) -> Cow<'a, str> {
             edits.push((token.start, token.end, ""));
         } else if is(at, "collate") && is(at + 1, "pg_catalog") && punct(at + 2, b'.') && !is(at + 3, "") {
             // A collation's schema says nothing here.
-            if let (Some(a), Some(b)) = (tokens.get(at + 1), tokens.get(at + 3)) {
-                if is(at + 3, "default") {
-                    edits.push((a.start, b.end, "\"default\""));
-                }
+            if let (Some(a), Some(b)) = (tokens.get(at + 1), tokens.get(at + 3))
+                && is(at + 3, "default")
+            {
+                edits.push((a.start, b.end, "\"default\""));
             }
         }
     }
