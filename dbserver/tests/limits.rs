@@ -58,6 +58,26 @@ async fn a_wait_for_a_lock_ends_at_the_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_waits_for_a_lock_lends_its_slot() {
+    let server = Server::start("pool: {activeStatements: 1}\n").await;
+    let (holder, waiter) = (server.connect().await, server.connect().await);
+    holder
+        .batch_execute("create table t (a int primary key, b int); insert into t values (1, 0)")
+        .await
+        .unwrap();
+    holder.batch_execute("begin; update t set b = 1 where a = 1").await.unwrap();
+    // Not a point statement: it waits for the lock on a worker thread.
+    let blocked = tokio::spawn(async move {
+        waiter.batch_execute("update t set b = b + 10 where b >= 0").await.unwrap();
+        waiter.query_one("select b from t", &[]).await.unwrap().get::<_, i32>(0)
+    });
+    server.until_status(|status| status["connections"]["byState"]["active"] == 1).await;
+    holder.batch_execute("select sum(i) from generate_series(1, 1000) as i").await.unwrap();
+    holder.batch_execute("commit").await.unwrap();
+    assert_eq!(blocked.await.unwrap(), 11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_connection_too_many_waits_then_gets_its_error() {
     let server = Server::start("pool: {maxConnections: 1, acquireTimeout: 100ms}\n").await;
     let first = server.connect().await;
