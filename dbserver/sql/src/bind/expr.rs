@@ -2,7 +2,7 @@
 
 use super::Binder;
 use super::literal::unknown;
-use super::scope::{missing_from, undefined_column};
+use super::scope::undefined_column;
 use super::types::{fold, name_parts};
 use crate::error::{Result, SqlError, sqlstate};
 use crate::expr::{Expr, ExprKind, SubPlan, SubqueryKind};
@@ -121,7 +121,7 @@ impl Binder<'_> {
                 {
                     return self.field(record, field);
                 }
-                Err(self.locate(missing_from(alias), span))
+                Err(self.locate(self.missing_alias(alias), span))
             }
         }
     }

@@ -231,6 +231,24 @@ pub(super) fn missing_from(alias: &str) -> SqlError {
     SqlError::new(sqlstate::UNDEFINED_TABLE, format!("missing FROM-clause entry for table \"{alias}\""))
 }
 
+impl Binder<'_> {
+    /// [`missing_from`]; where a table of this name goes by an alias, PostgreSQL says so.
+    pub(super) fn missing_alias(&self, alias: &str) -> SqlError {
+        let relations = self.frames.iter().rev().flat_map(|f| &f.scope.relations);
+        let renamed = relations
+            .filter(|r| r.alias != alias)
+            .find(|r| r.table.as_ref().is_some_and(|t| t.name == alias));
+        match renamed {
+            Some(relation) => SqlError::new(
+                sqlstate::UNDEFINED_TABLE,
+                format!("invalid reference to FROM-clause entry for table \"{alias}\""),
+            )
+            .with_hint(format!("Perhaps you meant to reference the table alias \"{}\".", relation.alias)),
+            None => missing_from(alias),
+        }
+    }
+}
+
 /// 42703 for a bare name.
 pub(super) fn undefined_column(name: &str) -> SqlError {
     SqlError::new(sqlstate::UNDEFINED_COLUMN, format!("column \"{name}\" does not exist"))
