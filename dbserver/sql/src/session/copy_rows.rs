@@ -252,7 +252,6 @@ mod tests {
             force_quote: None,
             force_not_null: Vec::new(),
             force_null: Vec::new(),
-            freeze: false,
         }
     }
 

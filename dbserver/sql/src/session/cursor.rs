@@ -53,8 +53,6 @@ impl Session {
             scroll: scroll == Some(true),
             no_scroll: scroll == Some(false),
             hold,
-            text: text.to_owned(),
-            created: super::transaction::now_us(),
             memory: Some(Reservation::new(&self.environment.options.memory)),
             ..Cursor::default()
         });
@@ -93,21 +91,21 @@ impl Session {
     ) -> Result<u64> {
         let position = portal.cursor.as_ref().map_or(0, |c| c.position) as i64;
         // From and to row numbers, 1-based; stepping down where `from > to`.
-        let (from, to, single) = match direction {
+        let (from, to) = match direction {
             FetchDirection::Forward(0) | FetchDirection::Backward(0) | FetchDirection::Relative(0) => {
-                (position, position, true)
+                (position, position)
             }
-            FetchDirection::Forward(n) if n > 0 => (position + 1, position.saturating_add(n), false),
-            FetchDirection::Backward(n) if n < 0 => (position + 1, position.saturating_sub(n), false),
-            FetchDirection::Forward(n) => (position - 1, position.saturating_add(n), false),
-            FetchDirection::Backward(n) => (position - 1, position.saturating_sub(n), false),
-            FetchDirection::Relative(n) => (position + n, position + n, true),
-            FetchDirection::Absolute(n) if n >= 0 => (n, n, true),
+            FetchDirection::Forward(n) if n > 0 => (position + 1, position.saturating_add(n)),
+            FetchDirection::Backward(n) if n < 0 => (position + 1, position.saturating_sub(n)),
+            FetchDirection::Forward(n) => (position - 1, position.saturating_add(n)),
+            FetchDirection::Backward(n) => (position - 1, position.saturating_sub(n)),
+            FetchDirection::Relative(n) => (position.saturating_add(n), position.saturating_add(n)),
+            FetchDirection::Absolute(n) if n >= 0 => (n, n),
             FetchDirection::Absolute(n) => {
                 self.load(portal, usize::MAX, query)?;
                 let rows = portal.cursor.as_ref().map_or(0, |c| c.rows.len()) as i64;
-                let at = (rows + 1 + n).max(0);
-                (at, at, true)
+                let at = (rows + 1).saturating_add(n).max(0);
+                (at, at)
             }
         };
         // Rows behind us, or the one we are on.

@@ -49,8 +49,6 @@ pub(crate) struct Cursor {
     /// Rows before the current position: 0 is before the first row.
     pub position: usize,
     pub memory: Option<crate::context::Reservation>,
-    pub text: String,
-    pub created: i64,
 }
 
 /// How far a portal is.
@@ -432,7 +430,7 @@ impl Session {
         if !matches!(statement.body, Body::Query(_)) {
             return Err(SqlError::syntax("a query is expected here"));
         }
-        let prepared = self.prepare(statement, Arc::new([]), true)?;
+        let prepared = self.prepare(statement, Arc::new([]))?;
         let Some(statement) = prepared.statement else { return Err(SqlError::internal("no statement")) };
         let savepoints = self.transaction.as_ref().map_or(0, |t| t.savepoints.len());
         Ok(Portal::new(statement, prepared.plan, prepared.declared, Vec::new(), prepared.columns, savepoints))

@@ -19,8 +19,6 @@ pub(crate) struct Prepared {
     pub plan: Option<Arc<CachedPlan>>,
     pub columns: Arc<[ResultColumn]>,
     pub has_columns: bool,
-    /// By SQL's PREPARE, for `pg_prepared_statements`.
-    pub from_sql: bool,
 }
 
 impl Prepared {
@@ -49,12 +47,7 @@ impl Session {
         found.ok_or_else(|| no_statement(name))
     }
     /// Plans a statement and describes its result.
-    pub(crate) fn prepare(
-        &mut self,
-        statement: Statement,
-        declared: Arc<[Type]>,
-        from_sql: bool,
-    ) -> Result<Prepared> {
+    pub(crate) fn prepare(&mut self, statement: Statement, declared: Arc<[Type]>) -> Result<Prepared> {
         match &statement.body {
             Body::Query(kind) => {
                 let plan = self.plan(&statement.text, &declared, *kind).map_err(|e| statement.place(e))?;
@@ -65,7 +58,6 @@ impl Session {
                     has_columns: columns.is_some(),
                     columns: columns.unwrap_or_default().into(),
                     plan: Some(plan),
-                    from_sql,
                 })
             }
             Body::Utility(utility) => {
@@ -76,7 +68,6 @@ impl Session {
                     has_columns: columns.is_some(),
                     columns: columns.unwrap_or_default().into(),
                     plan: None,
-                    from_sql,
                 })
             }
         }
@@ -100,20 +91,15 @@ impl Session {
         }
         let mut statements = statement::split(sql)?;
         let prepared = match (statements.pop(), statements.is_empty()) {
-            (None, _) => Prepared {
-                statement: None,
-                declared,
-                plan: None,
-                columns: Arc::new([]),
-                has_columns: false,
-                from_sql: false,
-            },
+            (None, _) => {
+                Prepared { statement: None, declared, plan: None, columns: Arc::new([]), has_columns: false }
+            }
             (Some(statement), true) => {
                 let ends = matches!(&statement.body, Body::Utility(u) if u.ends_transaction());
                 if !ends {
                     self.check_not_failed()?;
                 }
-                self.prepare(statement, declared, false)?
+                self.prepare(statement, declared)?
             }
             _ => {
                 return Err(SqlError::syntax("cannot insert multiple commands into a prepared statement"));

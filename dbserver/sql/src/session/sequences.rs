@@ -153,17 +153,6 @@ impl Sequences {
         *cell = Some(State { value, called, covered: 0 });
         Ok(())
     }
-    /// The state as SELECT from the sequence shows it: last value and whether it was handed out.
-    pub(crate) fn peek(&self, engine: &Engine, sequence: &Sequence) -> Result<(i64, bool)> {
-        let cell = self.state(sequence.oid);
-        let mut cell = cell.lock();
-        let state = match *cell {
-            Some(state) => state,
-            None => Self::load(engine, sequence)?,
-        };
-        *cell = Some(state);
-        Ok((state.value, state.called))
-    }
     /// Writes the state of a sequence that `transaction` creates, as part of it.
     pub(crate) fn write_created(&self, transaction: &Transaction, sequence: &Sequence) -> Result<()> {
         let cell = self.state(sequence.oid);

@@ -100,7 +100,7 @@ impl Session {
                 if !ends {
                     self.check_not_failed()?;
                 }
-                let prepared = self.prepare(statement, Arc::new([]), false)?;
+                let prepared = self.prepare(statement, Arc::new([]))?;
                 let Some(statement) = prepared.statement else { return Ok(None) };
                 Portal::new(
                     statement,

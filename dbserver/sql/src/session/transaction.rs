@@ -100,11 +100,6 @@ pub(crate) fn wait_lock(session: &Session, wait: LockWait, query: &QueryContext)
 }
 
 impl Session {
-    pub(crate) fn default_isolation(&self) -> IsolationLevel {
-        let settings = self.environment.settings.lock();
-        IsolationLevel::parse(settings.text("default_transaction_isolation"))
-            .unwrap_or(IsolationLevel::ReadCommitted)
-    }
     /// The open transaction, begun as an implicit one where there is none.
     pub(crate) fn ensure_transaction(&mut self) -> Result<&mut OpenTransaction> {
         if self.transaction.is_none() {

@@ -118,7 +118,7 @@ impl Session {
                     return Err(SqlError::syntax("a query is expected here"));
                 }
                 let types: Arc<[Type]> = types.iter().map(|t| t.ty).collect();
-                let prepared = self.prepare(statement, types, true)?;
+                let prepared = self.prepare(statement, types)?;
                 self.statements.insert(name.clone(), prepared);
                 done("PREPARE")
             }

@@ -273,7 +273,7 @@ impl Session {
             AlterAction::AddConstraint { constraint, not_valid } => {
                 self.add_constraint(&table, constraint, *not_valid, query)
             }
-            AlterAction::DropConstraint { name, if_exists, .. } => {
+            AlterAction::DropConstraint { name, if_exists } => {
                 self.drop_constraint(&table, name, *if_exists, query)
             }
             AlterAction::ValidateConstraint(name) => {
@@ -662,7 +662,7 @@ impl Session {
     ) -> Result<()> {
         let oid = table.oid;
         match &constraint.kind {
-            ConstraintKind::Check(expression, _) => {
+            ConstraintKind::Check(expression) => {
                 let check = self.check(table, constraint.name.as_deref(), expression)?;
                 let catalog = self.catalog();
                 let expr = self.with_bind_context(&catalog, &[], |context| {

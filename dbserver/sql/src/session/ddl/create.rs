@@ -257,7 +257,7 @@ impl Session {
         }
         if options.constraints {
             for check in &source.checks {
-                let kind = ConstraintKind::Check(check.expression.clone(), None);
+                let kind = ConstraintKind::Check(check.expression.clone());
                 new.constraints.push(Constraint { name: Some(check.name.clone()), kind });
             }
         }
@@ -297,7 +297,7 @@ impl Session {
 
     fn add_checks(&mut self, new: &mut NewTable) -> Result<()> {
         for constraint in &new.constraints {
-            if let ConstraintKind::Check(expression, _) = &constraint.kind {
+            if let ConstraintKind::Check(expression) = &constraint.kind {
                 let check = self.check(&new.table, constraint.name.as_deref(), expression)?;
                 new.table.checks.push(check);
             }

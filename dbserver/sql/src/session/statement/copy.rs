@@ -49,7 +49,6 @@ pub(crate) struct CopyOptions {
     pub force_quote: Option<ColumnSet>,
     pub force_not_null: Vec<String>,
     pub force_null: Vec<String>,
-    pub freeze: bool,
 }
 
 /// The first line.
@@ -72,7 +71,6 @@ struct Given {
     force_quote: Option<ColumnSet>,
     force_not_null: Option<Vec<String>>,
     force_null: Option<Vec<String>>,
-    freeze: bool,
 }
 
 pub(crate) fn parse(c: &mut Cursor<'_>) -> Result<CopyStatement> {
@@ -178,7 +176,10 @@ fn new_options(c: &mut Cursor<'_>, given: &mut Given) -> Result<()> {
                     }
                 });
             }
-            "freeze" => given.freeze = bool_option(c, "freeze")?,
+            // Rows are written the same way either way.
+            "freeze" => {
+                bool_option(c, "freeze")?;
+            }
             "delimiter" => given.delimiter = Some(word(c)?),
             "null" => given.null = Some(word(c)?),
             "header" => {
@@ -214,7 +215,7 @@ fn old_options(c: &mut Cursor<'_>, given: &mut Given) -> Result<()> {
             conflicting(given.format.is_some())?;
             given.format = Some(CopyFormat::Csv);
         } else if c.eat_kw("freeze") {
-            given.freeze = true;
+            // Rows are written the same way either way.
         } else if c.eat_kw("header") {
             given.header = Some(Header::Yes);
         } else if c.eat_kw("delimiter") || c.eat_kw("delimiters") {
@@ -358,6 +359,5 @@ fn check(given: Given, from: bool) -> Result<CopyOptions> {
         force_quote: given.force_quote,
         force_not_null: given.force_not_null.unwrap_or_default(),
         force_null: given.force_null.unwrap_or_default(),
-        freeze: given.freeze,
     })
 }

@@ -1,6 +1,6 @@
 //! A cursor over the tokens of one statement: what the recursive-descent parsers of utility and DDL statements stand on.
 
-use crate::error::{Result, SqlError, sqlstate};
+use crate::error::{Result, SqlError};
 use crate::parse::lexer::{Kind, Lexeme, char_position};
 
 /// Longest identifier in bytes (`NAMEDATALEN - 1`).
@@ -431,18 +431,4 @@ fn unescape(text: &str) -> String {
         }
     }
     out
-}
-
-/// 42P16 for a name that appears twice.
-pub(crate) fn no_duplicates<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<()> {
-    let mut seen = std::collections::HashSet::new();
-    for name in names {
-        if !seen.insert(name) {
-            return Err(SqlError::new(
-                sqlstate::DUPLICATE_COLUMN,
-                format!("column \"{name}\" specified more than once"),
-            ));
-        }
-    }
-    Ok(())
 }

@@ -17,7 +17,6 @@ pub(crate) enum Ddl {
         columns: Option<Vec<String>>,
         query: String,
         with_data: bool,
-        into: bool,
     },
     CreateIndex(CreateIndex),
     CreateSequence {
@@ -117,8 +116,8 @@ pub(crate) struct Constraint {
 pub(crate) enum ConstraintKind {
     PrimaryKey(Vec<String>),
     Unique(Vec<String>),
-    /// The condition, and for a column's constraint the column, which names it.
-    Check(String, Option<String>),
+    /// The condition.
+    Check(String),
     /// ADD PRIMARY KEY/UNIQUE USING INDEX
     UsingIndex {
         index: String,
@@ -227,7 +226,6 @@ pub(crate) enum AlterAction {
     DropConstraint {
         name: String,
         if_exists: bool,
-        cascade: bool,
     },
     AddIdentity {
         column: String,
@@ -464,7 +462,7 @@ fn create_table(c: &mut Cursor<'_>) -> Result<Ddl> {
         let mark = c.mark();
         c.rest()?;
         let (query, with_data) = without_data(c.text_since(mark));
-        return Ok(Ddl::CreateTableAs { name, if_not_exists, columns, query, with_data, into: false });
+        return Ok(Ddl::CreateTableAs { name, if_not_exists, columns, query, with_data });
     }
     c.expect(b'(')?;
     let (mut elements, mut constraints) = (Vec::new(), Vec::new());
@@ -559,7 +557,7 @@ fn is_table_constraint(c: &Cursor<'_>) -> bool {
 fn table_constraint(c: &mut Cursor<'_>) -> Result<Constraint> {
     let name = if c.eat_kw("constraint") { Some(c.ident()?) } else { None };
     let kind = if c.eat_kw("check") {
-        ConstraintKind::Check(c.bracketed()?, None)
+        ConstraintKind::Check(c.bracketed()?)
     } else if c.eat_kw("unique") {
         key_constraint(c, false)?
     } else if c.eat_kw("primary") {
@@ -635,7 +633,7 @@ fn column_spec(c: &mut Cursor<'_>) -> Result<ColumnSpec> {
         } else if c.eat_kw("default") {
             spec.default = Some(c.expression(COLUMN_WORDS)?);
         } else if c.eat_kw("check") {
-            let kind = ConstraintKind::Check(c.bracketed()?, Some(name.clone()));
+            let kind = ConstraintKind::Check(c.bracketed()?);
             spec.constraints.push(Constraint { name: constraint, kind });
             constraint_attributes(c)?;
         } else if c.eat_kw("unique") {
@@ -976,7 +974,8 @@ fn alter_action(c: &mut Cursor<'_>) -> Result<AlterAction> {
         if c.eat_kw("constraint") {
             let if_exists = if_exists(c);
             let name = c.ident()?;
-            return Ok(AlterAction::DropConstraint { name, if_exists, cascade: cascade(c) });
+            cascade(c);
+            return Ok(AlterAction::DropConstraint { name, if_exists });
         }
         c.eat_kw("column");
         let if_exists = if_exists(c);
@@ -1155,6 +1154,5 @@ pub(crate) fn select_into(text: &str, tokens: &[Lexeme]) -> Result<Option<Utilit
         columns: None,
         query,
         with_data: true,
-        into: true,
     }))))
 }

@@ -65,7 +65,6 @@ pub(crate) enum Utility {
     },
     Vacuum {
         tables: Vec<Name>,
-        analyze: bool,
         verb: &'static str,
     },
     Checkpoint,
@@ -262,7 +261,7 @@ pub(crate) fn parse(c: &mut Cursor<'_>) -> Result<Utility> {
         "analyze" | "analyse" => {
             bracketed_options(c)?;
             c.eat_kw("verbose");
-            Utility::Vacuum { tables: tables(c)?, analyze: true, verb: "ANALYZE" }
+            Utility::Vacuum { tables: tables(c)?, verb: "ANALYZE" }
         }
         "cluster" | "reindex" => {
             let _ = c.rest();
@@ -606,20 +605,14 @@ fn tables(c: &mut Cursor<'_>) -> Result<Vec<Name>> {
 }
 
 fn vacuum(c: &mut Cursor<'_>) -> Result<Utility> {
-    let mut analyze = false;
     if c.is_punct(b'(') {
-        for (name, value) in bracketed_options(c)? {
-            if matches!(name.as_str(), "analyze" | "analyse") {
-                analyze = option_bool("analyze", &value)?;
-            }
-        }
+        bracketed_options(c)?;
     } else {
-        for word in ["full", "freeze", "verbose"] {
+        for word in ["full", "freeze", "verbose", "analyze", "analyse"] {
             c.eat_kw(word);
         }
-        analyze = c.eat_kw("analyze") || c.eat_kw("analyse");
     }
-    Ok(Utility::Vacuum { tables: tables(c)?, analyze, verb: "VACUUM" })
+    Ok(Utility::Vacuum { tables: tables(c)?, verb: "VACUUM" })
 }
 
 fn lock(c: &mut Cursor<'_>) -> Result<Utility> {
@@ -635,20 +628,19 @@ fn lock(c: &mut Cursor<'_>) -> Result<Utility> {
     // Weaker modes than those that keep writers out share with writers here.
     let mut exclusive = true;
     if c.eat_kw("in") {
-        exclusive = if c.eat_kws(&["access", "share"]) {
-            false
-        } else if c.eat_kws(&["row", "share"]) || c.eat_kws(&["row", "exclusive"]) {
-            false
-        } else if c.eat_kws(&["share", "update", "exclusive"])
-            || c.eat_kws(&["share", "row", "exclusive"])
-            || c.eat_kws(&["access", "exclusive"])
-            || c.eat_kw("exclusive")
-            || c.eat_kw("share")
-        {
-            true
-        } else {
+        let shares = c.eat_kws(&["access", "share"])
+            || c.eat_kws(&["row", "share"])
+            || c.eat_kws(&["row", "exclusive"]);
+        let excludes = !shares
+            && (c.eat_kws(&["share", "update", "exclusive"])
+                || c.eat_kws(&["share", "row", "exclusive"])
+                || c.eat_kws(&["access", "exclusive"])
+                || c.eat_kw("exclusive")
+                || c.eat_kw("share"));
+        if !shares && !excludes {
             return Err(c.error());
-        };
+        }
+        exclusive = excludes;
         c.expect_kw("mode")?;
     }
     let nowait = c.eat_kw("nowait");

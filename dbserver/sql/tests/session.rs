@@ -1,0 +1,229 @@
+//! A session as the wire layer drives it: the extended protocol, portals, plans after DDL, and what a restart keeps.
+
+use plimsoll_sql::context::{MemoryAccount, QueryContext};
+use plimsoll_sql::session::{
+    Database, DatabaseOptions, Mode, NoHooks, Session, SessionOptions, Sink, Step, TransactionStatus, Wait,
+};
+use plimsoll_sql::types::Datum;
+use plimsoll_sql::vector::Batch;
+use plimsoll_sql::{Result, SqlError};
+use plimsoll_storage::{Engine, Options, io::RealIo};
+use std::sync::Arc;
+
+#[derive(Default)]
+struct Rows(Vec<Vec<Datum>>);
+
+impl Sink for Rows {
+    fn row(&mut self, row: &[Datum]) -> Result<()> {
+        self.0.push(row.to_vec());
+        Ok(())
+    }
+    fn batch(&mut self, batch: &Batch) -> Result<()> {
+        self.0.extend((0..batch.rows).map(|i| batch.row(i)));
+        Ok(())
+    }
+    fn copy_out(&mut self, _: &[i16]) -> Result<()> {
+        Ok(())
+    }
+    fn copy_data(&mut self, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn open(directory: &std::path::Path) -> (Engine, Arc<Database>) {
+    let engine = Engine::open(Arc::new(RealIo::default()), directory, Options::default()).unwrap();
+    (engine.clone(), Database::open(engine, DatabaseOptions::default()).unwrap())
+}
+
+fn connect(database: &Arc<Database>) -> Session {
+    database.session(SessionOptions {
+        user: "plimsoll".into(),
+        database: "plimsoll".into(),
+        backend_pid: 1,
+        hooks: Arc::new(NoHooks),
+        memory: MemoryAccount::new("session", 1 << 30, None),
+    })
+}
+
+/// Runs one portal to its end, as a server with a worker does.
+fn execute(session: &mut Session, portal: &str, max_rows: u64) -> Result<(Step, Vec<Vec<Datum>>)> {
+    let query = QueryContext::unlimited();
+    let mut rows = Rows::default();
+    let mut mode = Mode::Inline;
+    loop {
+        match session.execute(portal, max_rows, &query, &mut rows, mode)? {
+            Step::Offload => mode = Mode::Worker,
+            Step::Wait(Wait::Commit(ticket)) => ticket.wait()?,
+            Step::Wait(Wait::Lock(wait)) => wait.wait(None, &|| false)?,
+            step => return Ok((step, rows.0)),
+        }
+    }
+}
+
+fn sync(session: &mut Session) {
+    assert!(matches!(session.sync(Mode::Worker).unwrap(), Step::Complete(_)));
+}
+
+/// A simple query: the rows of its last statement.
+fn simple(session: &mut Session, sql: &str) -> Result<Vec<Vec<Datum>>> {
+    let mut run = || {
+        session.begin_simple(sql)?;
+        let mut last = Vec::new();
+        while session.simple_next()?.is_some() {
+            last = execute(session, "", 0)?.1;
+        }
+        Ok(last)
+    };
+    let result = run();
+    if let Err(error) = &result {
+        session.fail(error);
+    }
+    sync(session);
+    result
+}
+
+fn ok(session: &mut Session, sql: &str) -> Vec<Vec<Datum>> {
+    simple(session, sql).unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+fn tag(step: Step) -> String {
+    match step {
+        Step::Complete(tag) => tag,
+        _ => panic!("the statement is not complete"),
+    }
+}
+
+fn state(error: &SqlError) -> &'static str {
+    error.sqlstate()
+}
+
+#[test]
+fn a_portal_gives_its_rows_in_parts_and_ends_with_its_transaction() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_engine, database) = open(directory.path());
+    let mut s = connect(&database);
+    ok(&mut s, "create table t (a int); insert into t select generate_series(1, 2500)");
+    s.parse("q", "select a from t where a > $1 order by a", &[]).unwrap();
+    assert_eq!(s.describe_statement("q").unwrap().params[0].name(), "int4");
+    ok(&mut s, "begin");
+    s.bind("p", "q", &[Some((0, b"10"))], &[]).unwrap();
+    let (step, rows) = execute(&mut s, "p", 1000).unwrap();
+    assert!(matches!(step, Step::Suspended));
+    assert_eq!((rows.len(), &rows[0][0]), (1000, &Datum::Int4(11)));
+    sync(&mut s);
+    let (step, rows) = execute(&mut s, "p", 2000).unwrap();
+    assert_eq!((tag(step), rows.len()), ("SELECT 1490".to_owned(), 1490));
+    ok(&mut s, "commit");
+    assert_eq!(state(&execute(&mut s, "p", 0).unwrap_err()), "34000");
+    // An unknown statement, a wrong number of parameters, a value that is none.
+    assert_eq!(state(&s.bind("", "none", &[], &[]).unwrap_err()), "26000");
+    assert_eq!(state(&s.bind("", "q", &[], &[]).unwrap_err()), "08P01");
+    assert_eq!(state(&s.bind("", "q", &[Some((0, b"x"))], &[]).unwrap_err()), "22P02");
+}
+
+#[test]
+fn a_statement_is_planned_again_after_ddl_but_keeps_its_result_type() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_engine, database) = open(directory.path());
+    let (mut s, mut other) = (connect(&database), connect(&database));
+    ok(&mut s, "create table t (a int primary key, b text); insert into t values (1, 'x')");
+    s.parse("all", "select * from t", &[]).unwrap();
+    s.parse("one", "select b from t where a = $1", &[]).unwrap();
+    ok(&mut other, "alter table t add column c int default 7");
+    s.bind("", "one", &[Some((1, &[0, 0, 0, 1]))], &[]).unwrap();
+    assert_eq!(execute(&mut s, "", 0).unwrap().1, [[Datum::text("x")]]);
+    sync(&mut s);
+    let error = s.bind("", "all", &[], &[]).unwrap_err();
+    assert_eq!(
+        (state(&error), error.fields().message.as_str()),
+        ("0A000", "cached plan must not change result type")
+    );
+    s.fail(&error);
+    ok(&mut other, "drop table t");
+    assert_eq!(state(&s.bind("", "one", &[Some((0, b"1"))], &[]).unwrap_err()), "42P01");
+}
+
+#[test]
+fn statements_of_one_query_string_are_one_transaction() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_engine, database) = open(directory.path());
+    let mut s = connect(&database);
+    ok(&mut s, "create table t (a int primary key)");
+    assert!(simple(&mut s, "insert into t values (1); insert into t values (1)").is_err());
+    assert_eq!(ok(&mut s, "select count(*) from t"), [[Datum::Int8(0)]]);
+    assert_eq!(s.transaction_status(), TransactionStatus::Idle);
+    assert!(simple(&mut s, "begin; insert into t values (1); select 1/0").is_err());
+    assert_eq!(s.transaction_status(), TransactionStatus::Failed);
+    assert_eq!(state(&simple(&mut s, "select 1").unwrap_err()), "25P02");
+    ok(&mut s, "rollback");
+    assert_eq!(ok(&mut s, "select count(*) from t"), [[Datum::Int8(0)]]);
+    // Literals share a plan.
+    ok(&mut s, "insert into t values (1)");
+    let misses = database.stats().plan_misses;
+    for i in 2..20 {
+        ok(&mut s, &format!("insert into t values ({i})"));
+        assert_eq!(ok(&mut s, &format!("select a from t where a = {i}")), [[Datum::Int4(i)]]);
+    }
+    assert!(database.stats().plan_misses <= misses + 2);
+}
+
+#[test]
+fn uncommitted_ddl_is_seen_by_its_transaction_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_engine, database) = open(directory.path());
+    let (mut a, mut b) = (connect(&database), connect(&database));
+    ok(&mut a, "create table t (a int); insert into t values (1)");
+    ok(&mut a, "begin; create table u (x int); insert into u values (1); truncate t");
+    assert_eq!(state(&simple(&mut b, "select * from u").unwrap_err()), "42P01");
+    assert_eq!(ok(&mut b, "select count(*) from t"), [[Datum::Int8(1)]]);
+    ok(&mut a, "commit");
+    assert_eq!(ok(&mut b, "select count(*) from u"), [[Datum::Int8(1)]]);
+    assert_eq!(ok(&mut b, "select count(*) from t"), [[Datum::Int8(0)]]);
+}
+
+#[test]
+fn ddl_waits_for_writers_and_writers_for_ddl() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_engine, database) = open(directory.path());
+    let (mut a, mut b) = (connect(&database), connect(&database));
+    ok(&mut a, "create table t (a int)");
+    ok(&mut a, "begin; insert into t values (1)");
+    ok(&mut b, "set lock_timeout = '50ms'");
+    assert_eq!(state(&simple(&mut b, "create index on t (a)").unwrap_err()), "55P03");
+    ok(&mut a, "commit");
+    ok(&mut b, "create index on t (a)");
+    // A writer that waited for a rewrite writes to the new tree.
+    ok(&mut a, "begin; alter table t add primary key (a)");
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| ok(&mut b, "set lock_timeout = 0; insert into t values (2)"));
+        ok(&mut a, "commit");
+        writer.join().unwrap();
+    });
+    assert_eq!(ok(&mut a, "select count(*) from t where a in (1, 2)"), [[Datum::Int8(2)]]);
+}
+
+#[test]
+fn a_restart_keeps_the_catalog_and_repeats_no_number_of_a_sequence() {
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let (engine, database) = open(directory.path());
+        let mut s = connect(&database);
+        ok(
+            &mut s,
+            "create table t (id serial primary key, v text default 'd' check (v <> ''), n numeric(5,2));
+             create index t_v on t (lower(v)) where n > 0; create view w as select v from t;
+             alter table t add column late int default 9; insert into t (n) values (1), (2)",
+        );
+        s.end();
+        drop(s);
+        engine.close().unwrap();
+    }
+    let (_engine, database) = open(directory.path());
+    let mut s = connect(&database);
+    assert_eq!(ok(&mut s, "select late from t where id = 2"), [[Datum::Int4(9)]]);
+    let rows = ok(&mut s, "insert into t (n) values (3) returning id");
+    assert!(matches!(rows[0][0], Datum::Int4(id) if id > 2), "{rows:?}");
+    assert_eq!(ok(&mut s, "select count(*) from w"), [[Datum::Int8(3)]]);
+    assert_eq!(state(&simple(&mut s, "insert into t (v) values ('')").unwrap_err()), "23514");
+    assert_eq!(state(&simple(&mut s, "create table t_v (a int)").unwrap_err()), "42P07");
+}
