@@ -46,6 +46,7 @@ pub enum Mode {
 }
 
 /// How far `execute` came.
+#[derive(Debug)]
 pub enum Step {
     /// Done; the command tag, e.g. `SELECT 3`. Empty for an empty query.
     Complete(String),
@@ -60,6 +61,7 @@ pub enum Step {
 }
 
 /// What a statement waits for. A lock's holder to finish, or a commit to be on disk.
+#[derive(Debug)]
 pub enum Wait {
     /// A row or table lock.
     Lock(plimsoll_storage::LockWait),

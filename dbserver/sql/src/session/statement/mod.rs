@@ -3,8 +3,10 @@
 //! what the catalog stores and the binder takes.
 
 mod copy;
+mod create;
 pub(crate) mod cursor;
 mod ddl;
+mod definition;
 mod type_name;
 mod utility;
 
@@ -105,7 +107,7 @@ fn body(text: &str, tokens: &[Lexeme]) -> Result<Body> {
         return query(StatementKind::Select);
     }
     if cursor.is_kw("select") {
-        return match ddl::select_into(text, tokens)? {
+        return match create::select_into(text, tokens)? {
             Some(utility) => Ok(Body::Utility(Arc::new(utility))),
             None => query(StatementKind::Select),
         };

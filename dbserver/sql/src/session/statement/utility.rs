@@ -2,7 +2,8 @@
 
 use super::copy::{self, CopyStatement};
 use super::cursor::{Cursor, Name};
-use super::ddl::{self, Ddl};
+use super::ddl::Ddl;
+use super::definition;
 use super::type_name::type_name;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::parse::lexer::Kind;
@@ -174,7 +175,7 @@ pub(crate) fn parse(c: &mut Cursor<'_>) -> Result<Utility> {
         return Err(start);
     }
     let verb = c.peek_text().to_ascii_lowercase();
-    if let Some(ddl) = ddl::parse(c, &verb)? {
+    if let Some(ddl) = definition::parse(c, &verb)? {
         c.finish()?;
         return Ok(Utility::Ddl(Box::new(ddl)));
     }
