@@ -4,8 +4,8 @@
 //! scanner below finds members and elements without building a tree.
 
 use super::Function;
+use super::compose::text_of;
 use super::kernel::{IntoDatum, functions, invalid_parameter, take};
-use super::string::text_of;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::EvalContext;
 use crate::types::json::{self, Json, write_string};

@@ -7,6 +7,7 @@ mod aggregate;
 mod arithmetic;
 mod array;
 mod compare;
+mod compose;
 mod datetime;
 mod digest;
 mod format;
@@ -16,6 +17,7 @@ mod like;
 mod math;
 mod operator_table;
 mod operators;
+mod quote;
 mod regex;
 mod registry;
 mod resolve;
@@ -26,6 +28,7 @@ mod system;
 
 pub use like::{ilike, like};
 pub use operators::Operator;
+pub use quote::{quote_ident, quote_literal};
 pub use registry::{
     all, by_oid, equality, greater, less, named, operator_by_oid, operator_of, operators, operators_named,
 };
@@ -34,7 +37,6 @@ pub use resolve::{
     is_polymorphic, resolve, resolve_operator,
 };
 pub use session::{VERSION, server_start};
-pub use string::{quote_ident, quote_literal};
 
 use crate::error::{Result, SqlError};
 use crate::session::EvalContext;

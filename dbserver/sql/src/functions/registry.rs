@@ -12,7 +12,7 @@ static LISTS: &[&[&[Function]]] = &[
     &[super::arithmetic::INTEGERS, super::arithmetic::FLOATS, super::arithmetic::MIXED],
     &[super::arithmetic::SIGNS, super::arithmetic::BITS],
     &[super::math::MATH, super::math::NUMERICS, super::math::SEED],
-    &[super::string::STRINGS, super::string::TEXT_OF_ANY],
+    &[super::string::STRINGS, super::compose::TEXT_OF_ANY],
     &[super::like::LIKES, super::like::ESCAPES],
     &[super::regex::REGEX_OPERATORS, super::regex::REGEX],
     &[super::datetime::DATETIMES, super::datetime::OVERLAPS, super::datetime::REFUSED],

@@ -1,7 +1,7 @@
 //! Set-returning functions. All rows are made at once; the length is bounded by the statement's memory.
 
 use super::kernel::{invalid_parameter, take};
-use super::{Function, Kernel, RowsFn, json, regex, string};
+use super::{Function, Kernel, RowsFn, compose, json, regex};
 use crate::context::Reservation;
 use crate::error::{Result, SqlError};
 use crate::session::EvalContext;
@@ -156,7 +156,7 @@ fn generate_subscripts(args: &[Datum], ctx: &EvalContext<'_>) -> Rows {
 }
 
 fn string_to_table(args: &[Datum], ctx: &EvalContext<'_>) -> Rows {
-    gather(ctx, string::string_to_parts(args).unwrap_or_default().into_iter().map(Ok))
+    gather(ctx, compose::string_to_parts(args).unwrap_or_default().into_iter().map(Ok))
 }
 
 const fn set(
