@@ -168,6 +168,23 @@ fn statements_of_one_query_string_are_one_transaction() {
 }
 
 #[test]
+fn plans_are_not_shared_between_settings_that_constants_depend_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_engine, database) = open(directory.path());
+    let (mut a, mut b) = (connect(&database), connect(&database));
+    let noon = "select '2024-07-01 12:00'::timestamptz at time zone 'UTC' = '2024-07-01 12:00'::timestamp";
+    a.parse("noon", noon, &[]).unwrap();
+    assert_eq!(ok(&mut a, noon), [[Datum::Bool(true)]]);
+    ok(&mut b, "set time zone 'Europe/Berlin'");
+    assert_eq!(ok(&mut b, noon), [[Datum::Bool(false)]]);
+    ok(&mut a, "set time zone 'Asia/Tokyo'");
+    a.bind("", "noon", &[], &[]).unwrap();
+    assert_eq!(execute(&mut a, "", 0).unwrap().1, [[Datum::Bool(false)]]);
+    sync(&mut a);
+    assert_eq!(ok(&mut a, noon), [[Datum::Bool(false)]]);
+}
+
+#[test]
 fn uncommitted_ddl_is_seen_by_its_transaction_alone() {
     let directory = tempfile::tempdir().unwrap();
     let (_engine, database) = open(directory.path());

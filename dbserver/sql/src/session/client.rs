@@ -20,10 +20,11 @@ use crate::session::portal::Portal;
 use crate::session::prepared::Prepared;
 use crate::session::simple::Pending;
 use crate::session::transaction::OpenTransaction;
-use crate::session::{Description, EvalSettings, Mode, Sink, Step, TransactionStatus};
+use crate::session::{DateOrder, Description, EvalSettings, Mode, Sink, Step, TransactionStatus};
 use crate::types::Oid;
 use hashbrown::{HashMap, HashSet};
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct Session {
     pub(crate) eval: Arc<EvalSettings>,
     /// What of the settings `eval` was made from.
     eval_generation: u64,
+    /// See [`crate::session::plan_cache::PlanKey::settings`].
+    pub(crate) settings_print: u64,
     pub(crate) transaction: Option<OpenTransaction>,
     pub(crate) statements: HashMap<String, Prepared>,
     pub(crate) unnamed_statement: Option<Prepared>,
@@ -135,6 +138,7 @@ impl Session {
             environment,
             eval,
             eval_generation: 0,
+            settings_print: 0,
             transaction: None,
             statements: HashMap::new(),
             unnamed_statement: None,
@@ -164,6 +168,7 @@ impl Session {
             idle_session: settings.duration("idle_session_timeout"),
         };
         drop(settings);
+        self.settings_print = print(&eval);
         self.eval = Arc::new(eval);
     }
     /// Tells the client something.
@@ -475,4 +480,18 @@ fn startup_options(options: &str) -> Result<Vec<(String, String)>> {
         settings.push((name.replace('-', "_"), value.to_owned()));
     }
     Ok(settings)
+}
+
+/// A number for the settings that a plan depends on.
+fn print(eval: &EvalSettings) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    let order = match eval.date_order {
+        DateOrder::Mdy => 0_u8,
+        DateOrder::Dmy => 1,
+        DateOrder::Ymd => 2,
+    };
+    let values =
+        (eval.time_zone.name(), order, eval.extra_float_digits, eval.bytea_escape, &eval.search_path);
+    values.hash(&mut hasher);
+    hasher.finish()
 }

@@ -21,6 +21,8 @@ pub(crate) struct CachedPlan {
     /// Tables to lock in shared mode before it runs.
     pub writes: Box<[Oid]>,
     pub kind: StatementKind,
+    /// [`PlanKey::settings`] it was made under.
+    pub settings: u64,
 }
 
 /// What a plan depends on.
@@ -30,6 +32,8 @@ pub(crate) struct PlanKey<'a> {
     pub params: &'a [Type],
     pub search_path: &'a [String],
     pub version: u64,
+    /// A number for the settings that constants were folded under: time zone, order of dates and the like.
+    pub settings: u64,
 }
 
 struct Entry {
@@ -38,6 +42,7 @@ struct Entry {
     params: Box<[Type]>,
     search_path: Box<[String]>,
     version: u64,
+    settings: u64,
     /// When it was last used, by the shard's clock.
     used: u64,
     plan: Arc<CachedPlan>,
@@ -74,6 +79,7 @@ impl PlanCache {
         key.params.hash(&mut hasher);
         key.search_path.hash(&mut hasher);
         key.version.hash(&mut hasher);
+        key.settings.hash(&mut hasher);
         hasher.finish()
     }
     fn shard(&self, hash: u64) -> Option<&Mutex<Shard>> {
@@ -123,6 +129,7 @@ impl PlanCache {
             params: key.params.into(),
             search_path: key.search_path.into(),
             version: key.version,
+            settings: key.settings,
             used: clock,
             plan,
         };
@@ -139,6 +146,7 @@ impl Entry {
     fn matches(&self, hash: u64, key: PlanKey<'_>) -> bool {
         self.hash == hash
             && self.version == key.version
+            && self.settings == key.settings
             && *self.text == *key.text
             && *self.params == *key.params
             && *self.search_path == *key.search_path

@@ -83,6 +83,7 @@ impl Session {
             params: param_types,
             search_path: &self.eval.search_path,
             version: catalog.version,
+            settings: self.settings_print,
         };
         if let Some(plan) = self.database().plans.get(key) {
             return Ok(plan);
@@ -91,12 +92,18 @@ impl Session {
         let statement =
             self.with_bind_context(&catalog, param_types, |context| bind::plan_statement(&ast, context))?;
         let writes = written_tables(&statement);
-        let plan = Arc::new(CachedPlan { statement: Arc::new(statement), writes, kind });
+        let plan = Arc::new(CachedPlan {
+            statement: Arc::new(statement),
+            writes,
+            kind,
+            settings: self.settings_print,
+        });
         let key = PlanKey {
             text,
             params: param_types,
             search_path: &self.eval.search_path,
             version: catalog.version,
+            settings: self.settings_print,
         };
         self.database().plans.put(key, Arc::clone(&plan));
         Ok(plan)
@@ -108,11 +115,12 @@ impl Session {
         text: &str,
         param_types: &[Type],
     ) -> Result<Arc<CachedPlan>> {
+        self.refresh_settings();
         let version = match &self.transaction {
             Some(transaction) if transaction.ddl_base.is_some() => transaction.catalog.version,
             _ => self.database().with_catalog(|c| c.version),
         };
-        if plan.statement.catalog_version == version {
+        if plan.statement.catalog_version == version && plan.settings == self.settings_print {
             return Ok(plan);
         }
         let fresh = self.plan(text, param_types, plan.kind)?;

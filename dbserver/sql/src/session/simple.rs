@@ -58,7 +58,13 @@ impl Session {
             Some(t) if t.ddl_base.is_some() => t.catalog.version,
             _ => self.database().with_catalog(|c| c.version),
         };
-        let key = PlanKey { text, params: &declared, search_path: &self.eval.search_path, version };
+        let key = PlanKey {
+            text,
+            params: &declared,
+            search_path: &self.eval.search_path,
+            version,
+            settings: self.settings_print,
+        };
         let kind = kind_of(sql);
         let plan = match self.database().plans.get(key) {
             Some(plan) => plan,
