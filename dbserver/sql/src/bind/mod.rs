@@ -37,6 +37,8 @@ use scope::{Frame, Scope, ScopeColumn, ScopeRelation};
 use sqlparser::ast;
 use std::sync::Arc;
 
+/// Stack for planning one statement: that many bytes are left, or a stack of twice as many is made for it.
+const STACK_BYTES: usize = if cfg!(debug_assertions) { 32 << 20 } else { 8 << 20 };
 /// How deep queries and views may nest.
 const NESTING_MAX: usize = 200;
 
@@ -65,6 +67,15 @@ pub fn plan_statement(statement: &ast::Statement, context: &BindContext<'_>) -> 
 /// # Errors
 /// As [`plan_statement`].
 pub fn plan_statement_of<'a>(
+    statement: &ast::Statement,
+    text: &'a str,
+    context: &'a BindContext<'a>,
+) -> Result<PlannedStatement> {
+    // Statements may nest as deep as the parser lets them; each level takes some kilobytes here.
+    stacker::maybe_grow(STACK_BYTES, STACK_BYTES * 2, || plan_on_stack(statement, text, context))
+}
+
+fn plan_on_stack<'a>(
     statement: &ast::Statement,
     text: &'a str,
     context: &'a BindContext<'a>,

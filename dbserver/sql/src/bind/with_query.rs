@@ -11,8 +11,8 @@ use crate::types::cast::CastContext;
 use crate::types::{ColumnType, Datum, Type};
 use sqlparser::ast::{self, LimitClause, OrderByKind, SetExpr, SetOperator, SetQuantifier};
 
-/// The most set operations in a row.
-const SET_OPERATIONS_MAX: usize = 400;
+/// The most set operations in a row, but for UNION ALL, whose order of evaluation is free.
+const SET_OPERATIONS_MAX: usize = 100;
 
 impl Binder<'_> {
     pub(super) fn query_statement(&mut self, query: &ast::Query) -> Result<Bound> {
@@ -149,6 +149,16 @@ impl Binder<'_> {
             spine.push((op, set_quantifier, right));
             rest = left;
         }
+        let free = spine
+            .iter()
+            .all(|(op, quantifier, _)| matches!((op, quantifier), (SetOperator::Union, SetQuantifier::All)));
+        if free && spine.len() > 2 {
+            let mut queries = vec![self.nested(|b| b.set_expr(rest, false))?];
+            for (.., right) in spine.into_iter().rev() {
+                queries.push(self.nested(|b| b.set_expr(right, false))?);
+            }
+            return self.union_all(queries);
+        }
         if spine.len() > SET_OPERATIONS_MAX {
             return Err(crate::parse::too_deep());
         }
@@ -158,6 +168,21 @@ impl Binder<'_> {
             query = self.set_operation(query, *op, *quantifier, right)?;
         }
         Ok(query)
+    }
+    /// A balanced tree, so that hundreds of branches are no deep one.
+    fn union_all(&mut self, mut queries: Vec<Query>) -> Result<Query> {
+        while queries.len() > 1 {
+            let mut paired = Vec::with_capacity(queries.len().div_ceil(2));
+            let mut rest = queries.into_iter();
+            while let Some(left) = rest.next() {
+                paired.push(match rest.next() {
+                    Some(right) => self.set_operation(left, SetOperator::Union, SetQuantifier::All, right)?,
+                    None => left,
+                });
+            }
+            queries = paired;
+        }
+        queries.pop().ok_or_else(|| SqlError::internal("a union of nothing"))
     }
     fn set_operation(
         &mut self,

@@ -183,3 +183,29 @@ fn plans() {
 fn errors() {
     golden("src/optimize/golden/errors.txt", include_str!("golden/errors.txt"));
 }
+
+/// Whatever passes the depth limits is bound, optimized, shown and dropped on a thread's usual stack.
+#[test]
+fn deep_statements_fit_a_small_stack() {
+    let deep = |sql: String| {
+        std::thread::Builder::new().stack_size(2 << 20).spawn(move || shown(&sql)).unwrap().join().unwrap()
+    };
+    for (open, inner, close, count) in [
+        ("(", "id", ")", 240),
+        ("abs(", "id", ")", 240),
+        ("1 + ", "id", "", 490),
+        ("- (", "id", ")", 240),
+        ("case when true then ", "id", " else 0 end", 120),
+        ("(select ", "id", ")", 100),
+    ] {
+        let sql = format!("select {}{inner}{} from a", open.repeat(count), close.repeat(count));
+        let out = deep(sql);
+        assert!(!out.contains("XX000"), "{out}");
+    }
+    let chain = format!("select id from a where {}true", "b = 1 or t = 'x' and ".repeat(1900));
+    assert!(deep(chain).contains("Seq Scan"));
+    let froms = format!("select * from {}a{}", "(select * from ".repeat(80), ") x".repeat(80));
+    assert!(deep(froms).contains("Scan on a"));
+    let unions = format!("{}select 1", "select 1 union all ".repeat(1500));
+    assert!(deep(unions).contains("Append"));
+}
