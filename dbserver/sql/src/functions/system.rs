@@ -11,7 +11,6 @@ use crate::types::{Array, Datum, Oid, Type};
 use std::sync::Arc;
 
 functions! { CATALOG:
-    1081 format_type(ty: OID, typmod: INT4) -> TEXT [stable, lax] |_| { describe::format_type(Type(ty), typmod) }
     1716 pg_get_expr(tree: PG_NODE_TREE, relation: OID) -> TEXT [stable] |_| { let _ = relation; tree }
     2509 pg_get_expr(tree: PG_NODE_TREE, relation: OID, pretty: BOOL) -> TEXT [stable] |_| { let _ = (relation, pretty); tree }
     1643 pg_get_indexdef(index: OID) -> TEXT [stable] |ctx| { describe::index_definition(ctx.catalog, index) }
@@ -261,8 +260,16 @@ fn size_pretty(bytes: i64) -> String {
     format!("{bytes} bytes")
 }
 
-/// Set-returning ones.
+/// A null modifier is none.
+fn format_type(args: &[Datum], _: &EvalContext<'_>) -> Result<Datum> {
+    let [Datum::Oid(ty), typmod] = args else { return Ok(Datum::Null) };
+    let typmod = if let Datum::Int4(typmod) = typmod { *typmod } else { -1 };
+    Ok(Datum::text(describe::format_type(Type(*ty), typmod)))
+}
+
+/// Set-returning ones, and what takes nulls.
 pub(super) static SETS: &[Function] = &[
+    Function::scalar(1081, "format_type", &[Type::OID, Type::INT4], Type::TEXT, format_type).lax().stable(),
     Function::of(
         13208,
         "_pg_expandarray",

@@ -165,3 +165,4 @@ prepare p1 (int) as select id, t from a where id = $1;
 execute p1 (5);
 prepare p2 as select $1 || t from a where id = $2 and b in ($3, $4);
 execute p2 ('pre-', 5, 0, 1);
+select format_type(23, null), format_type(1043, 14), format_type(null, 1);
