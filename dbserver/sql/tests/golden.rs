@@ -4,6 +4,8 @@
 //! The output is that of `psql -X -a -A`: each line as it is read, then results unaligned, tags, notices and errors (without
 //! the LINE and caret lines).
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
 use parking_lot::Mutex;
 use plimsoll_sql::context::{Cancel, MemoryAccount, QueryContext};
 use plimsoll_sql::plan::ResultColumn;
@@ -185,7 +187,7 @@ fn complete(sql: &str) -> bool {
 
 fn run_script(script: &str) -> String {
     let directory = tempfile::tempdir().unwrap();
-    let engine = Engine::open(Arc::new(RealIo::default()), directory.path(), Options::default()).unwrap();
+    let engine = Engine::open(Arc::new(RealIo), directory.path(), Options::default()).unwrap();
     let database = Database::open(engine.clone(), DatabaseOptions::default()).unwrap();
     let options = SessionOptions {
         user: "plimsoll".into(),

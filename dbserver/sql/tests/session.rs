@@ -1,5 +1,7 @@
 //! A session as the wire layer drives it: the extended protocol, portals, plans after DDL, and what a restart keeps.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
 use plimsoll_sql::context::{MemoryAccount, QueryContext};
 use plimsoll_sql::session::{
     Database, DatabaseOptions, Mode, NoHooks, Session, SessionOptions, Sink, Step, TransactionStatus, Wait,
@@ -31,7 +33,7 @@ impl Sink for Rows {
 }
 
 fn open(directory: &std::path::Path) -> (Engine, Arc<Database>) {
-    let engine = Engine::open(Arc::new(RealIo::default()), directory, Options::default()).unwrap();
+    let engine = Engine::open(Arc::new(RealIo), directory, Options::default()).unwrap();
     (engine.clone(), Database::open(engine, DatabaseOptions::default()).unwrap())
 }
 

@@ -53,6 +53,7 @@ pub struct ResultColumn {
 }
 
 /// An operator.
+#[allow(clippy::large_enum_variant, reason = "plans are few and boxed in their parents")]
 #[derive(Clone, Debug)]
 pub enum Plan {
     /// Rows of expressions; `VALUES`, and a SELECT without FROM (one row of no columns).
@@ -400,6 +401,7 @@ pub struct OnConflict {
     /// Which unique index: `None` any; `Some(None)` the primary key; `Some(Some(i))` the table's index i.
     pub target: Option<Option<usize>>,
     /// DO UPDATE: assignments (live column number, expression over old row then `excluded` row) and its WHERE; none for DO NOTHING.
+    #[allow(clippy::type_complexity, reason = "assignments and their condition, used in few places")]
     pub update: Option<(Vec<(usize, Expr)>, Option<Expr>)>,
 }
 

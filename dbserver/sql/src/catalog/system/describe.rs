@@ -23,6 +23,7 @@ fn is_reserved(word: &str) -> bool {
     RESERVED.binary_search(&word).is_ok()
 }
 
+/// PostgreSQL's keywords that an identifier must be quoted to be.
 #[rustfmt::skip]
 pub static RESERVED: &[&str] = &[
     "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "between", "bigint", "binary", "bit",
