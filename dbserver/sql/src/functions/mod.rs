@@ -30,7 +30,8 @@ pub use like::{ilike, like};
 pub use operators::Operator;
 pub use quote::{quote_ident, quote_literal};
 pub use registry::{
-    all, by_oid, equality, greater, less, named, operator_by_oid, operator_of, operators, operators_named,
+    all, by_oid, comparison_of, equality, greater, less, named, operator_by_oid, operator_of, operators,
+    operators_named,
 };
 pub use resolve::{
     ARGUMENTS_MAX, Resolved, ResolvedOperator, cast_by_name, common_type, converts_implicitly,

@@ -35,6 +35,7 @@ struct Registry {
     operators: Vec<Operator>,
     operators_by_name: HashMap<&'static str, Vec<usize>, foldhash::fast::FixedState>,
     operators_by_oid: HashMap<Oid, usize, foldhash::fast::FixedState>,
+    comparisons: HashMap<Oid, &'static str, foldhash::fast::FixedState>,
 }
 
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
@@ -60,7 +61,12 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
         operators_by_name.entry(operator.name).or_default().push(index);
         operators_by_oid.insert(operator.oid, index);
     }
-    Registry { functions, by_name, by_oid, operators, operators_by_name, operators_by_oid }
+    let comparisons = operators
+        .iter()
+        .filter(|o| matches!(o.name, "=" | "<>" | "<" | "<=" | ">" | ">="))
+        .map(|o| (o.function.oid, o.name))
+        .collect();
+    Registry { functions, by_name, by_oid, operators, operators_by_name, operators_by_oid, comparisons }
 });
 
 /// Every function that `pg_proc` lists.
@@ -99,6 +105,11 @@ pub fn operator_by_oid(oid: Oid) -> Option<&'static Operator> {
 /// The operator a function computes, where there is exactly one: turns `int4eq` into `=`.
 pub fn operator_of(function: &Function) -> Option<&'static Operator> {
     REGISTRY.operators.iter().find(|o| o.function.oid == function.oid)
+}
+
+/// Which of `=`, `<>`, `<`, `<=`, `>`, `>=` a function computes. Names do not tell: `textregexeq` is `~`.
+pub fn comparison_of(function: &Function) -> Option<&'static str> {
+    REGISTRY.comparisons.get(&function.oid).copied()
 }
 
 fn comparison(name: &str, ty: Type) -> Option<&'static Function> {

@@ -13,10 +13,10 @@ use std::sync::Arc;
 functions! { CATALOG:
     1716 pg_get_expr(tree: PG_NODE_TREE, relation: OID) -> TEXT [stable] |_| { let _ = relation; tree }
     2509 pg_get_expr(tree: PG_NODE_TREE, relation: OID, pretty: BOOL) -> TEXT [stable] |_| { let _ = (relation, pretty); tree }
-    1643 pg_get_indexdef(index: OID) -> TEXT [stable] |ctx| { describe::index_definition(ctx.catalog, index) }
-    2507 pg_get_indexdef(index: OID, column: INT4, pretty: BOOL) -> TEXT [stable] |ctx| { let _ = pretty; index_part(ctx, index, column) }
-    1387 pg_get_constraintdef(constraint: OID) -> TEXT [stable] |ctx| { describe::constraint_definition(ctx.catalog, constraint) }
-    2508 pg_get_constraintdef(constraint: OID, pretty: BOOL) -> TEXT [stable] |ctx| { let _ = pretty; describe::constraint_definition(ctx.catalog, constraint) }
+    1643 pg_get_indexdef(index: OID) -> TEXT [stable] |ctx| { describe::index_definition(ctx.catalog, index, None) }
+    2507 pg_get_indexdef(index: OID, column: INT4, pretty: BOOL) -> TEXT [stable] |ctx| { index_part(ctx, index, column, pretty) }
+    1387 pg_get_constraintdef(constraint: OID) -> TEXT [stable] |ctx| { describe::constraint_definition(ctx.catalog, constraint, false) }
+    2508 pg_get_constraintdef(constraint: OID, pretty: BOOL) -> TEXT [stable] |ctx| { describe::constraint_definition(ctx.catalog, constraint, pretty) }
     1641 pg_get_viewdef(view: OID) -> TEXT [stable] |ctx| { view_definition(ctx, view) }
     2506 pg_get_viewdef(view: OID, pretty: BOOL) -> TEXT [stable] |ctx| { let _ = pretty; view_definition(ctx, view) }
     3159 pg_get_viewdef(view: OID, wrap: INT4) -> TEXT [stable] |ctx| { let _ = wrap; view_definition(ctx, view) }
@@ -34,6 +34,7 @@ functions! { CATALOG:
     2162 pg_get_function_arguments(function: OID) -> TEXT [stable] |_| { function_arguments(function) }
     2232 pg_get_function_identity_arguments(function: OID) -> TEXT [stable] |_| { function_arguments(function) }
     2165 pg_get_function_result(function: OID) -> TEXT [stable] |_| { function_result(function) }
+    6197 pg_get_function_sqlbody(function: OID) -> TEXT [stable] |_| { let _ = function; Datum::Null }
     2098 pg_get_functiondef(function: OID) -> TEXT [stable] |_| { let _ = function; Datum::Null }
 
     2079 pg_table_is_visible(table: OID) -> BOOL [stable] |ctx| { names::relation_is_visible(ctx.catalog, &ctx.settings.search_path, table) }
@@ -46,6 +47,8 @@ functions! { CATALOG:
     2093 pg_conversion_is_visible(conversion: OID) -> BOOL [stable] |_| { let _ = conversion; true }
     3403 pg_statistics_obj_is_visible(statistics: OID) -> BOOL [stable] |_| { let _ = statistics; true }
     3758 pg_ts_config_is_visible(config: OID) -> BOOL [stable] |_| { let _ = config; true }
+    3756 pg_ts_parser_is_visible(parser: OID) -> BOOL [stable] |_| { let _ = parser; true }
+    3768 pg_ts_template_is_visible(template: OID) -> BOOL [stable] |_| { let _ = template; true }
     3757 pg_ts_dict_is_visible(dictionary: OID) -> BOOL [stable] |_| { let _ = dictionary; true }
 
     1215 obj_description(object: OID, catalog: NAME) -> TEXT [stable] |ctx| { if catalog == "pg_class" { comment(ctx, object, 0) } else { None } }
@@ -88,6 +91,8 @@ functions! { CATALOG:
     }
     2168 pg_database_size(database: NAME) -> INT8 [volatile] |ctx| { let _ = database; database_bytes(ctx) }
     2324 pg_database_size(database: OID) -> INT8 [volatile] |ctx| { let _ = database; database_bytes(ctx) }
+    2322 pg_tablespace_size(tablespace: OID) -> INT8 [volatile] |ctx| { let _ = tablespace; database_bytes(ctx) }
+    2323 pg_tablespace_size(tablespace: NAME) -> INT8 [volatile] |ctx| { let _ = tablespace; database_bytes(ctx) }
     2288 pg_size_pretty(bytes: INT8) -> TEXT |_| { size_pretty(bytes) }
 
     3495 to_regclass(name: TEXT) -> REGCLASS [stable] |ctx| { names::relation_by_text(ctx.catalog, &ctx.settings.search_path, name)? }
@@ -155,9 +160,10 @@ fn role_name(ctx: &EvalContext<'_>, role: Oid) -> String {
 }
 
 /// The whole definition for column 0, else the text of one key.
-fn index_part(ctx: &EvalContext<'_>, index: Oid, column: i32) -> Option<String> {
+fn index_part(ctx: &EvalContext<'_>, index: Oid, column: i32, pretty: bool) -> Option<String> {
     let Some(position) = usize::try_from(column).ok()?.checked_sub(1) else {
-        return describe::index_definition(ctx.catalog, index);
+        let search_path = pretty.then_some(ctx.settings.search_path.as_slice());
+        return describe::index_definition(ctx.catalog, index, search_path);
     };
     let parts = describe::index_parts(ctx.catalog, index)?;
     let table = ctx.catalog.table(parts.table)?;

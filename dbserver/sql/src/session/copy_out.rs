@@ -28,6 +28,7 @@ impl Session {
         };
         let mut portal = self.query_portal(&text)?;
         let options = &copy.options;
+        let columns = portal.columns.clone();
         let names: Vec<String> = portal.columns.iter().map(|c| c.name.clone()).collect();
         let typmods: Vec<i32> = portal.columns.iter().map(|c| c.ty.typmod).collect();
         let force_quote: Vec<bool> = match &options.force_quote {
@@ -58,7 +59,7 @@ impl Session {
             let batch = if options.format == CopyFormat::Binary {
                 batch
             } else {
-                self.with_execution(query, |ctx| with_names(batch, &[], &ctx.eval))?
+                self.with_execution(query, |ctx| with_names(batch, &columns, &[], &ctx.eval))?
             };
             let settings = Arc::clone(&self.eval);
             let mut writer =

@@ -314,6 +314,7 @@ impl Session {
             return Err(SqlError::internal("a portal that does not run"));
         };
         let has_rows = plan.statement.columns.is_some();
+        let columns = plan.statement.columns.as_deref().unwrap_or_default();
         let mut wanted = if max_rows == 0 { u64::MAX } else { max_rows };
         let mut sent = 0_u64;
         loop {
@@ -323,7 +324,7 @@ impl Session {
             let (batch, offset) = match rest.take() {
                 Some(rest) => rest,
                 None => match execution.next(&mut ctx)? {
-                    Some(batch) => (with_names(batch, formats, &ctx.eval)?, 0),
+                    Some(batch) => (with_names(batch, columns, formats, &ctx.eval)?, 0),
                     None => break,
                 },
             };

@@ -168,30 +168,45 @@ fn key_with_order(table: &Table, key: &IndexKey) -> String {
     format!("{}{order}", index_key(table, key))
 }
 
-/// `pg_get_indexdef`: the CREATE INDEX statement.
-pub fn index_definition(catalog: &Catalog, oid: Oid) -> Option<String> {
+/// The function an expression calls, where it is a call: PostgreSQL names an index's column by it.
+pub fn called(expression: &str) -> Option<&str> {
+    let (name, _) = expression.split_once('(').filter(|_| is_call(expression))?;
+    Some(name.rsplit('.').next().unwrap_or(name))
+}
+
+/// `pg_get_indexdef`: the CREATE INDEX statement; `pretty` for people, with the table's name as the search path has it.
+pub fn index_definition(catalog: &Catalog, oid: Oid, pretty: Option<&[String]>) -> Option<String> {
     let parts = index_parts(catalog, oid)?;
     let table = catalog.table(parts.table)?;
     let keys: Vec<String> = parts.keys.iter().map(|k| key_with_order(table, k)).collect();
-    let predicate = parts.predicate.map_or_else(String::new, |p| format!(" WHERE ({p})"));
+    let predicate = match (parts.predicate, pretty) {
+        (None, _) => String::new(),
+        (Some(p), None) => format!(" WHERE ({p})"),
+        (Some(p), Some(_)) => format!(" WHERE {p}"),
+    };
     Some(format!(
         "CREATE {}INDEX {} ON {} USING btree ({}){predicate}",
         if parts.unique { "UNIQUE " } else { "" },
         quote_identifier(&parts.name),
-        qualified_name(catalog, parts.table)?,
+        match pretty {
+            Some(search_path) => relation_name(catalog, search_path, parts.table)?,
+            None => qualified_name(catalog, parts.table)?,
+        },
         keys.join(", ")
     ))
 }
 
-/// `pg_get_constraintdef`: the text of a table constraint.
-pub fn constraint_definition(catalog: &Catalog, oid: Oid) -> Option<String> {
+/// `pg_get_constraintdef`: the text of a table constraint; `pretty` for people, with fewer parentheses.
+pub fn constraint_definition(catalog: &Catalog, oid: Oid, pretty: bool) -> Option<String> {
     let tables = catalog.relations.values().filter_map(|r| r.table());
     tables
-        .filter_map(|t| of_table(t).into_iter().find(|c| c.oid == oid).map(|c| constraint_text(t, &c)))
+        .filter_map(|t| {
+            of_table(t).into_iter().find(|c| c.oid == oid).map(|c| constraint_text(t, &c, pretty))
+        })
         .next()
 }
 
-fn constraint_text(table: &Table, constraint: &Constraint) -> String {
+fn constraint_text(table: &Table, constraint: &Constraint, pretty: bool) -> String {
     let names = || {
         let columns = constraint.columns.iter().filter_map(|n| {
             let position = usize::try_from(*n).ok()?.checked_sub(1)?;
@@ -202,6 +217,7 @@ fn constraint_text(table: &Table, constraint: &Constraint) -> String {
     match (constraint.kind, &constraint.check) {
         ('p', _) => format!("PRIMARY KEY ({})", names()),
         ('u', _) => format!("UNIQUE ({})", names()),
+        (_, Some(check)) if pretty => format!("CHECK ({check})"),
         (_, Some(check)) => format!("CHECK (({check}))"),
         (_, None) => String::new(),
     }
@@ -247,6 +263,8 @@ mod tests {
     fn calls_are_told_from_other_expressions() {
         assert!(is_call("lower(name)"));
         assert!(is_call("f(g(1), 2)"));
+        assert_eq!(called("pg_catalog.lower(name)"), Some("lower"));
+        assert_eq!(called("a + f(1)"), None);
         assert!(!is_call("lower(a) || lower(b)"));
         assert!(!is_call("a + 1"));
         assert!(!is_call("(a)"));

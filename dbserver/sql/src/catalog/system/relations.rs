@@ -184,7 +184,7 @@ impl Attribute<'_> {
             int4(self.ty.typmod),
             bool(by_value),
             ch(alignment(self.ty.ty)),
-            ch(if len == -1 { 'x' } else { 'p' }),
+            ch(super::types::storage(self.ty.ty)),
             text(""),
             bool(self.not_null),
             bool(self.has_default),
@@ -267,7 +267,9 @@ fn index_attributes<'a>(
 ) -> impl Iterator<Item = (String, ColumnType)> + 'a {
     index.keys.iter().map(move |key| {
         let column = key.column.and_then(|c| table?.columns.get(c));
-        column.map_or_else(|| ("expr".to_owned(), Type::TEXT.into()), |c| (c.name.clone(), c.ty))
+        let named =
+            || key.expression.as_deref().and_then(super::describe::called).unwrap_or("expr").to_owned();
+        column.map_or_else(|| (named(), Type::TEXT.into()), |c| (c.name.clone(), c.ty))
     })
 }
 

@@ -7,6 +7,17 @@ use crate::catalog::{OWNER_OID, PG_CATALOG_OID};
 use crate::session::EvalContext;
 use crate::types::{BUILTIN_TYPES, Datum, Oid, Type, TypeInfo};
 
+/// `typstorage` and `attstorage`: plain, main or extended.
+pub(super) fn storage(ty: Type) -> char {
+    match ty.info().map(|i| i.len) {
+        _ if ty == Type::NUMERIC => 'm',
+        // These are never long.
+        _ if matches!(ty, Type::INT2VECTOR | Type::OIDVECTOR) => 'p',
+        Some(-1) | None => 'x',
+        Some(_) => 'p',
+    }
+}
+
 /// Rows of `pg_type`.
 pub(super) fn pg_type(_: &EvalContext<'_>) -> Result<Vec<Vec<Datum>>> {
     Ok(BUILTIN_TYPES.iter().map(type_row).collect())
@@ -39,7 +50,7 @@ fn type_row(info: &TypeInfo) -> Vec<Datum> {
         oid(0),
         oid(0),
         ch(alignment(ty)),
-        ch(if info.len == -1 { 'x' } else { 'p' }),
+        ch(storage(Type(info.oid))),
         bool(false),
         oid(0),
         int4(-1),

@@ -48,7 +48,7 @@ pub(super) fn pg_indexes(ctx: &EvalContext<'_>) -> Rows {
             text(table.name.as_str()),
             text(r.name.as_str()),
             Datum::Null,
-            optional(describe::index_definition(ctx.catalog, r.oid), text),
+            optional(describe::index_definition(ctx.catalog, r.oid, None), text),
         ])
     });
     Ok(rows.collect())

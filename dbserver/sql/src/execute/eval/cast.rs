@@ -8,6 +8,7 @@ use crate::execute::columns;
 use crate::execute::context::ExecContext;
 use crate::expr::Expr;
 use crate::functions;
+use crate::plan::ResultColumn;
 use crate::session::EvalContext;
 use crate::types::{self, Array, ColumnType, Datum, Oid, Type};
 use crate::vector::{Batch, Vector};
@@ -119,18 +120,24 @@ pub fn name_of(oid: Oid, ty: Type, eval: &EvalContext<'_>) -> String {
 ///
 /// # Errors
 /// 54000 where a column would exceed 4 GiB.
-pub fn with_names(mut batch: Batch, formats: &[i16], eval: &EvalContext<'_>) -> Result<Batch> {
-    for (i, column) in batch.columns.iter_mut().enumerate() {
+pub fn with_names(
+    mut batch: Batch,
+    declared: &[ResultColumn],
+    formats: &[i16],
+    eval: &EvalContext<'_>,
+) -> Result<Batch> {
+    for (i, (column, declared)) in batch.columns.iter_mut().zip(declared).enumerate() {
         let text = formats.get(i).is_none_or(|f| *f == 0);
-        if !text || !has_names(column.ty) {
+        // `oid::regclass` is a vector of OIDs still: what the statement says counts.
+        let ty = declared.ty.ty;
+        if !text || !has_names(ty) {
             continue;
         }
-        let to = if is_name(column.ty) { Type::TEXT } else { Type::TEXT_ARRAY };
+        let to = if is_name(ty) { Type::TEXT } else { Type::TEXT_ARRAY };
         let mut named = columns::empty(to);
         for row in 0..columns::len(column) {
             let value = columns::get(column, row);
-            let value =
-                if value.is_null() { value } else { convert(value, column.ty, to.into(), true, eval)? };
+            let value = if value.is_null() { value } else { convert(value, ty, to.into(), true, eval)? };
             columns::push(&mut named, &value)?;
         }
         *column = Arc::new(named);

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::execute::columns;
 use crate::execute::context::ExecContext;
 use crate::expr::Expr;
-use crate::functions::Function;
+use crate::functions::{self, Function};
 use crate::types::{Datum, Type};
 use crate::vector::{Batch, Values, Vector};
 use hashbrown::HashSet;
@@ -170,7 +170,7 @@ impl<'v> Lookup<'v> {
 
 /// Whether a function is the plain equality of a type whose values equal by their integer or bytes.
 pub fn is_plain_equality(function: &Function) -> bool {
-    function.name.ends_with("eq")
+    functions::comparison_of(function) == Some("=")
         && function.args.len() == 2
         && function.args.iter().all(|t| {
             matches!(

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::execute::columns::{self, NONE};
 use crate::execute::context::ExecContext;
 use crate::expr::{Expr, ExprKind};
+use crate::functions;
 use crate::types::Type;
 use crate::vector::{Batch, Values, Vector};
 use std::sync::Arc;
@@ -17,11 +18,7 @@ fn is_harmless(expr: &Expr) -> bool {
         ExprKind::Not(arg) | ExprKind::IsNull { arg, .. } | ExprKind::IsBool { arg, .. } => is_harmless(arg),
         // Comparisons: int4lt, texteq, date_ge, timestamptz_ne …
         ExprKind::Call { function, args } => {
-            let name = function.name;
-            function.result == Type::BOOL
-                && args.len() == 2
-                && ["eq", "ne", "lt", "le", "gt", "ge"].iter().any(|end| name.ends_with(end))
-                && args.iter().all(is_harmless)
+            functions::comparison_of(function).is_some() && args.iter().all(is_harmless)
         }
         _ => false,
     }

@@ -165,9 +165,9 @@ pub fn show(rows: &[Vec<Datum>]) -> Vec<String> {
 const BINARY: &[Type] = &[Type::INT4, Type::INT4];
 
 macro_rules! int_function {
-    ($konst:ident $name:literal $result:ident |$a:ident, $b:ident| $body:expr) => {
+    ($konst:ident $oid:literal $name:literal $result:ident |$a:ident, $b:ident| $body:expr) => {
         pub static $konst: Function = Function {
-            oid: 0,
+            oid: $oid,
             name: $name,
             args: BINARY,
             variadic: None,
@@ -184,13 +184,13 @@ macro_rules! int_function {
         };
     };
 }
-int_function!(PLUS "int4pl" INT4 |a, b| Ok(Datum::Int4(a.wrapping_add(*b))));
-int_function!(TIMES "int4mul" INT4 |a, b| Ok(Datum::Int4(a.wrapping_mul(*b))));
-int_function!(DIVIDE "int4div" INT4 |a, b| a.checked_div(*b).map(Datum::Int4).ok_or_else(|| {
+int_function!(PLUS 177 "int4pl" INT4 |a, b| Ok(Datum::Int4(a.wrapping_add(*b))));
+int_function!(TIMES 141 "int4mul" INT4 |a, b| Ok(Datum::Int4(a.wrapping_mul(*b))));
+int_function!(DIVIDE 154 "int4div" INT4 |a, b| a.checked_div(*b).map(Datum::Int4).ok_or_else(|| {
     SqlError::new(sqlstate::DIVISION_BY_ZERO, "division by zero")
 }));
-int_function!(EQUAL "int4eq" BOOL |a, b| Ok(Datum::Bool(a == b)));
-int_function!(LESS "int4lt" BOOL |a, b| Ok(Datum::Bool(a < b)));
+int_function!(EQUAL 65 "int4eq" BOOL |a, b| Ok(Datum::Bool(a == b)));
+int_function!(LESS 66 "int4lt" BOOL |a, b| Ok(Datum::Bool(a < b)));
 
 /// Sums of integers, null without one.
 struct Sums(Vec<Option<i64>>);

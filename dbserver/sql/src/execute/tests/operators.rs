@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::expr::SubPlan;
-use crate::plan::{JoinKind, SetExpr, SetOp};
+use crate::plan::{JoinKind, ResultColumn, SetExpr, SetOp};
 
 fn boxed(plan: Plan) -> Box<Plan> {
     Box::new(plan)
@@ -252,15 +252,17 @@ fn sets_run_side_by_side() {
 #[test]
 fn results_as_text_have_the_names_of_objects() {
     let fixture = Fixture::new();
-    let mut types = crate::execute::columns::empty(Type::REGTYPE);
+    // A cast from oid does not change the vector.
+    let mut types = crate::execute::columns::empty(Type::OID);
+    let declared = [ResultColumn { name: "t".to_owned(), ty: Type::REGTYPE.into(), table: 0, attnum: 0 }];
     for value in [Datum::Oid(23), Datum::Null, Datum::Oid(0), Datum::Oid(99_999)] {
         crate::execute::columns::push(&mut types, &value).unwrap();
     }
     let batch = crate::execute::columns::batch(4, vec![types]);
-    let named = crate::execute::with_names(batch.clone(), &[0], &fixture.eval()).unwrap();
+    let named = crate::execute::with_names(batch.clone(), &declared, &[0], &fixture.eval()).unwrap();
     let rows: Vec<Vec<Datum>> = (0..4).map(|i| crate::execute::columns::row(&named, i)).collect();
     assert_eq!(show(&rows), ["integer", "null", "-", "99999"]);
-    let binary = crate::execute::with_names(batch, &[1], &fixture.eval()).unwrap();
+    let binary = crate::execute::with_names(batch, &declared, &[1], &fixture.eval()).unwrap();
     assert_eq!(crate::execute::columns::row(&binary, 0), [Datum::Oid(23)]);
 }
 
