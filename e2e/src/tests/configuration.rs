@@ -20,7 +20,7 @@ pub async fn changes_reach_the_running_server(namespace: &Namespace) -> Result<(
     namespace.patch_database("orders", change).await?;
     namespace
         .wait("configuration in force", Duration::from_secs(60), async || {
-            let configuration = namespace.status("orders").await?["configuration"].clone();
+            let configuration = namespace.status("orders").await?["configuration"]["inForce"].clone();
             Ok(configuration.pointer("/limits/queryTimeout") == Some(&json!("7s"))
                 && configuration.pointer("/pool/maxConnections") == Some(&json!(33))
                 && configuration.pointer("/logging/level") == Some(&json!("debug")))

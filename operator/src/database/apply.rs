@@ -96,6 +96,9 @@ pub async fn apply(
     }
 }
 
+/// HTTP's 422: the object as it would be is invalid.
+const UNPROCESSABLE: u16 = 422;
+
 struct Apply<'a> {
     client: &'a Client,
     metrics: &'a Metrics,
@@ -142,7 +145,7 @@ impl Apply<'_> {
             return (live, false);
         }
         let outcome = if live.is_some() { "changed" } else { "created" };
-        match api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&desired)).await {
+        match self.write(api, &name, &desired, live.is_some()).await {
             Ok(now) => {
                 tracing::info!(kind, name, namespace = self.names.namespace, outcome, "applied");
                 self.metrics.applied(kind, outcome);
@@ -153,6 +156,29 @@ impl Apply<'_> {
                 self.problems.push(Problem::refused(kind, &name, &error));
                 (live, false)
             }
+        }
+    }
+
+    /// Server-side apply; where items that others put into our lists stay beside ours or clash with them (a Service's
+    /// port of the same name), a merge patch puts our lists in their place.
+    async fn write<K>(&self, api: &Api<K>, name: &str, desired: &Value, exists: bool) -> kube::Result<K>
+    where
+        K: Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let parameters = PatchParams::apply(MANAGER);
+        let applied = api.patch(name, &parameters.clone().force(), &Patch::Apply(desired)).await;
+        let is_done = match &applied {
+            Ok(now) => is_current(desired, now),
+            Err(kube::Error::Api(status)) => status.code != UNPROCESSABLE,
+            Err(_) => true,
+        };
+        if is_done || !exists {
+            return applied;
+        }
+        match api.patch(name, &parameters, &Patch::Merge(desired)).await {
+            Ok(now) => Ok(now),
+            // The first answer says what is wrong with the object as a whole.
+            Err(error) => applied.or(Err(error)),
         }
     }
 
