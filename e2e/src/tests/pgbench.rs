@@ -34,7 +34,7 @@ pub async fn pgbench_runs_without_a_failed_transaction(namespace: &Namespace) ->
     };
     pgbench(&["-i", "-s", "10", "-q"]).await?;
     for mode in ["simple", "prepared"] {
-        let report = pgbench(&["-c", "8", "-j", "2", "-T", &seconds, "-M", mode]).await?;
+        let report = pgbench(&["-n", "-c", "8", "-j", "2", "-T", &seconds, "-M", mode]).await?;
         ensure!(report.contains("number of failed transactions: 0 "), "{report}");
         let tps = report.lines().find(|l| l.starts_with("tps")).unwrap_or_default();
         println!("  {mode}: {tps}");
