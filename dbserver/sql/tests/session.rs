@@ -27,7 +27,8 @@ impl Sink for Rows {
     fn copy_out(&mut self, _: &[i16]) -> Result<()> {
         Ok(())
     }
-    fn copy_data(&mut self, _: &[u8]) -> Result<()> {
+    fn copy_data(&mut self, data: &[u8]) -> Result<()> {
+        self.0.push(vec![Datum::Bytea(data.into())]);
         Ok(())
     }
 }
@@ -97,6 +98,28 @@ fn tag(step: Step) -> String {
 
 fn state(error: &SqlError) -> &'static str {
     error.sqlstate()
+}
+
+/// The protocol promises that each message of data is one row; psycopg reads rows by it.
+#[test]
+fn copy_gives_each_row_by_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_engine, database) = open(directory.path());
+    let mut s = connect(&database);
+    let sizes = |rows: Vec<Vec<Datum>>| -> Vec<usize> {
+        let size = |row: &Vec<Datum>| match row.as_slice() {
+            [Datum::Bytea(data)] => data.len(),
+            other => panic!("{other:?}"),
+        };
+        rows.iter().map(size).collect()
+    };
+    let text = ok(&mut s, "copy (select i from generate_series(8, 11) i) to stdout");
+    assert_eq!(sizes(text), [2, 2, 3, 3]);
+    let csv = ok(&mut s, "copy (select 1 as number) to stdout csv header");
+    assert_eq!(sizes(csv), [7, 2]);
+    // The header comes with the first row: a signature, flags and a length, then a count and a value with its length.
+    let binary = ok(&mut s, "copy (select i from generate_series(1, 2) i) to stdout (format binary)");
+    assert_eq!(sizes(binary), [19 + 10, 10, 2]);
 }
 
 #[test]

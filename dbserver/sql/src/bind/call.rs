@@ -112,7 +112,15 @@ impl Binder<'_> {
         if !qualified && let Some(expr) = self.keyword_call(&name, &written)? {
             return Ok(expr);
         }
-        self.plain_call(&name, &written, function.filter.as_deref())
+        self.plain_call(&name, &written, function.filter.as_deref()).map_err(|error| {
+            let span = function.name.0.first().and_then(|part| part.as_ident()).map(|ident| ident.span);
+            match span {
+                Some(span) if error.fields().message.starts_with(&format!("function {name}(")) => {
+                    self.locate(error, span)
+                }
+                _ => error,
+            }
+        })
     }
     /// What has a keyword for a name.
     fn keyword_call(&mut self, name: &str, written: &Written<'_>) -> Result<Option<Expr>> {

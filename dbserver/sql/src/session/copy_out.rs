@@ -12,9 +12,6 @@ use crate::types::{binary, io};
 use crate::vector::Batch;
 use std::sync::Arc;
 
-/// Bytes collected before they go out.
-const CHUNK_BYTES: usize = 64 * 1024;
-
 impl Session {
     pub(crate) fn copy_out(
         &mut self,
@@ -38,7 +35,7 @@ impl Session {
         };
         let format = i16::from(options.format == CopyFormat::Binary);
         sink.copy_out(&vec![format; names.len()])?;
-        let mut out: Vec<u8> = Vec::with_capacity(CHUNK_BYTES + 4096);
+        let mut out: Vec<u8> = Vec::new();
         if options.format == CopyFormat::Binary {
             out.extend_from_slice(BINARY_SIGNATURE);
             out.extend_from_slice(&[0; 8]);
@@ -53,6 +50,8 @@ impl Session {
                 write_field(&field, options, false, names.len() == 1, &mut out);
             }
             out.push(b'\n');
+            sink.copy_data(&out)?;
+            out.clear();
         }
         let mut rows = 0_u64;
         while let Some(batch) = self.next_batch(&mut portal, query)? {
@@ -66,13 +65,12 @@ impl Session {
                 Writer { options, typmods: &typmods, force_quote: &force_quote, settings: &settings };
             for row in 0..batch.rows {
                 writer.row(&batch, row, &mut out)?;
-                if out.len() >= CHUNK_BYTES {
-                    query.check()?;
-                    sink.copy_data(&out)?;
-                    out.clear();
-                }
+                // The protocol promises a message per row, and clients count on it; the binary header goes with the first.
+                sink.copy_data(&out)?;
+                out.clear();
             }
             rows += batch.rows as u64;
+            query.check()?;
         }
         if options.format == CopyFormat::Binary {
             out.extend_from_slice(&(-1_i16).to_be_bytes());
