@@ -3,6 +3,7 @@
 //! Every measurement is made on both servers one right after the other, several rounds long, and each figure is the
 //! median of its rounds, since machines are noisy. Clients are PostgreSQL's own: pgbench and psql.
 
+mod cgroup;
 mod measure;
 mod server;
 
@@ -95,9 +96,7 @@ fn pgbench(arguments: &Arguments, table: &mut Table) -> Result<()> {
         let sums: Vec<&str> = sums.trim().split('|').collect();
         ensure!(sums.windows(2).all(|w| w.first() == w.get(1)), "the four sums differ: {sums:?}");
     }
-    let memory: Vec<Figure> =
-        servers.iter().map(|s| Figure { value: s.memory_peak_mib(), cpu: 0.0 }).collect();
-    table.add_lower_is_better("peak memory over all of pgbench, MiB (Pss of all processes)", &memory);
+    memory(table, "all of pgbench", &servers);
     Ok(())
 }
 
@@ -154,10 +153,23 @@ fn copy(arguments: &Arguments, table: &mut Table) -> Result<()> {
     }
     let medians: Vec<Figure> = rounds.iter().map(|r| median(r)).collect();
     table.add_lower_is_better("nycflights13: \\copy of five tables, s", &medians);
-    let memory: Vec<Figure> =
-        servers.iter().map(|s| Figure { value: s.memory_peak_mib(), cpu: 0.0 }).collect();
-    table.add_lower_is_better("peak memory over the \\copy, MiB (Pss of all processes)", &memory);
+    memory(table, "the \\copy", &servers);
     Ok(())
+}
+
+/// Peak memory, counted in two ways: PostgreSQL leaves its data to the system's file cache, dbserver holds it itself.
+fn memory(table: &mut Table, when: &str, servers: &[Server]) {
+    let figure = |value: f64| Figure { value, cpu: 0.0 };
+    let own: Vec<Figure> = servers.iter().map(|s| figure(s.memory_peak_mib())).collect();
+    table.add_lower_is_better(&format!("peak memory over {when}, MiB: processes alone (Pss)"), &own);
+    let with_cache: Option<Vec<Figure>> =
+        servers.iter().map(|s| s.memory_peak_with_cache_mib().map(figure)).collect();
+    if let Some(figures) = with_cache {
+        table.add_lower_is_better(
+            &format!("peak memory over {when}, MiB: with file cache (control group)"),
+            &figures,
+        );
+    }
 }
 
 /// Rows of nycflights13's largest table, by which CPU time is divided.

@@ -175,7 +175,7 @@ impl Replay<'_> {
 
     fn first_pass(&mut self) -> Result<()> {
         let mut reader = Reader::new(self.segments, self.manifest.replay_from);
-        if self.segments.read(self.segments.size.segment_of(self.manifest.replay_from))?.is_none() {
+        if !self.segments.is_present(self.segments.size.segment_of(self.manifest.replay_from))? {
             let path = self.segments.path(self.segments.size.segment_of(self.manifest.replay_from));
             return Err(Error::corrupt(&path, 0, "the log segment that the manifest names", "none"));
         }
@@ -276,11 +276,11 @@ fn tidy_segments(segments: &Segments, replay_from: u64, end: u64) -> Result<u64>
     let size = segments.size;
     segments.release_before(size.segment_of(replay_from))?;
     let mut prepared = size.segment_of(end);
-    if segments.read(prepared)?.is_none() {
+    if !segments.is_present(prepared)? {
         segments.prepare(prepared)?;
     }
     for segment in segments.numbers()?.into_iter().filter(|segment| *segment > size.segment_of(end)) {
-        if segment == prepared + 1 && segments.read(segment)?.is_some() {
+        if segment == prepared + 1 && segments.is_present(segment)? {
             prepared = segment;
         } else {
             segments.remove(segment)?;

@@ -4,11 +4,14 @@ use super::record::{self, ALIGN, HEADER, Header, Kind, PAYLOAD_MAX};
 use super::segment::{SEGMENT_HEADER, Segments};
 use crate::error::{Error, Result};
 
+/// Bytes read at a time: a whole segment would be most of an idle server's memory.
+const WINDOW: usize = 1 << 20;
+
 /// Goes over the records from a position on.
 pub(crate) struct Reader<'a> {
     segments: &'a Segments,
-    /// The segment read last, and its bytes.
-    cached: Option<(u64, Option<Vec<u8>>)>,
+    /// The window read last: its segment, its number there, and its bytes.
+    cached: Option<(u64, usize, Option<Vec<u8>>)>,
     /// Position of the next record.
     pub lsn: u64,
     /// Epoch of the last record: a record of an older one is what a crash left behind, not a part of the log.
@@ -73,13 +76,17 @@ impl<'a> Reader<'a> {
         let size = self.segments.size;
         while !buffer.is_empty() {
             let segment = size.segment_of(lsn);
-            if self.cached.as_ref().is_none_or(|(cached, _)| *cached != segment) {
-                self.cached = Some((segment, self.segments.read(segment)?));
-            }
-            let Some((_, Some(bytes))) = &self.cached else { return Ok(false) };
             let offset = (lsn - size.start_of(segment)) as usize;
-            let available = bytes.get(offset..).unwrap_or_default();
+            let window = offset / WINDOW;
+            if self.cached.as_ref().is_none_or(|(s, w, _)| (*s, *w) != (segment, window)) {
+                self.cached = Some((segment, window, self.segments.read(segment, window * WINDOW, WINDOW)?));
+            }
+            let Some((_, _, Some(bytes))) = &self.cached else { return Ok(false) };
+            let available = bytes.get(offset % WINDOW..).unwrap_or_default();
             let length = available.len().min(buffer.len());
+            if length == 0 {
+                return Ok(false);
+            }
             let Some((to, rest)) = buffer.split_at_mut_checked(length) else { return Ok(false) };
             to.iter_mut().zip(available).for_each(|(to, from)| *to = *from);
             buffer = rest;
@@ -96,12 +103,18 @@ impl<'a> Reader<'a> {
         let first = size.segment_of(end);
         let last = self.segments.numbers()?.last().copied().unwrap_or(first);
         for segment in first..=last {
-            let Some(bytes) = self.segments.read(segment)? else { continue };
             let start = size.start_of(segment);
-            for offset in (0..bytes.len()).step_by(ALIGN) {
+            let mut window: (usize, Vec<u8>) = (usize::MAX, Vec::new());
+            for offset in (0..size.payload() as usize).step_by(ALIGN) {
+                if window.0 != offset / WINDOW {
+                    let from = offset / WINDOW * WINDOW;
+                    let Some(bytes) = self.segments.read(segment, from, WINDOW)? else { break };
+                    window = (offset / WINDOW, bytes);
+                }
                 let lsn = start + offset as u64;
                 // The position in the header first: it rules out nearly all places without any work.
-                let named = bytes.get(offset + 8..offset + 16).and_then(|bytes| bytes.try_into().ok());
+                let at = offset % WINDOW;
+                let named = window.1.get(at + 8..at + 16).and_then(|bytes| bytes.try_into().ok());
                 let near_end = named.is_none();
                 if lsn <= end || (!near_end && named.map(u64::from_le_bytes) != Some(lsn)) {
                     continue;

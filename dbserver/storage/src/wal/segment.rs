@@ -157,8 +157,14 @@ impl Segments {
         Ok(file)
     }
 
-    /// A segment's log bytes. `None` where the file is missing or not (yet) this segment.
-    pub fn read(&self, segment: u64) -> Result<Option<Vec<u8>>> {
+    /// Whether the segment is there, under its own number.
+    pub fn is_present(&self, segment: u64) -> Result<bool> {
+        Ok(self.read(segment, 0, 0)?.is_some())
+    }
+
+    /// Up to `length` of a segment's log bytes, from an offset among them. `None` where the file is missing or not (yet)
+    /// this segment.
+    pub fn read(&self, segment: u64, from: usize, length: usize) -> Result<Option<Vec<u8>>> {
         let path = self.path(segment);
         let file = match self.file(segment) {
             Ok(file) => file,
@@ -167,8 +173,8 @@ impl Segments {
             }
             Err(error) => return Err(error),
         };
-        let length = file.len().map_err(|error| Error::io("read", &path, error))?;
-        if length < self.size.file_bytes() {
+        let file_bytes = file.len().map_err(|error| Error::io("read", &path, error))?;
+        if file_bytes < self.size.file_bytes() {
             return Ok(None);
         }
         let mut header = [0; SEGMENT_HEADER as usize];
@@ -177,8 +183,9 @@ impl Segments {
             check_version(&path, &header)?;
             return Ok(None);
         }
-        let mut bytes = vec![0; self.size.payload() as usize];
-        file.read_at(&mut bytes, SEGMENT_HEADER).map_err(|error| Error::io("read", &path, error))?;
+        let mut bytes = vec![0; (self.size.payload() as usize).saturating_sub(from).min(length)];
+        file.read_at(&mut bytes, SEGMENT_HEADER + from as u64)
+            .map_err(|error| Error::io("read", &path, error))?;
         Ok(Some(bytes))
     }
 
