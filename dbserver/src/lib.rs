@@ -9,6 +9,7 @@
 //! Only [`wire`] knows pgwire, only [`http`] knows axum. The process is configured by a file, flags and signals and
 //! knows nothing of Kubernetes.
 
+mod analyze;
 pub mod cli;
 pub mod config;
 mod hooks;

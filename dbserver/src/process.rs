@@ -22,6 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::analyze;
 use crate::cli::Args;
 use crate::config::memory::memory_limit;
 use crate::config::watch::{Loaded, Source};
@@ -158,7 +159,11 @@ impl Bound {
         let http = tokio::spawn(http::run(server.clone(), probes, async {
             let _ = http_ends.await;
         }));
-        let helpers = [tokio::spawn(server.clone().watch(source)), tokio::spawn(server.clone().sweep())];
+        let helpers = [
+            tokio::spawn(server.clone().watch(source)),
+            tokio::spawn(server.clone().sweep()),
+            tokio::spawn(analyze::run(server.clone())),
+        ];
         let listener = tokio::spawn(wire::listen(server.clone(), clients));
         let database = open(&data, &config).await?;
         server.open(database.clone());
@@ -185,7 +190,7 @@ pub struct Instance {
     listener: JoinHandle<()>,
     http: JoinHandle<io::Result<()>>,
     end_http: oneshot::Sender<()>,
-    helpers: [JoinHandle<()>; 2],
+    helpers: [JoinHandle<()>; 3],
 }
 
 impl Instance {

@@ -20,6 +20,7 @@ pub mod optimize;
 pub mod parse;
 pub mod plan;
 pub mod session;
+pub mod statistics;
 pub mod types;
 pub mod vector;
 

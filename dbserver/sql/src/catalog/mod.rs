@@ -6,6 +6,7 @@ mod lookup;
 pub(crate) mod store;
 pub mod system;
 
+use crate::statistics::TableStatistics;
 use crate::types::{ColumnType, Datum, Oid};
 use plimsoll_storage::TreeId;
 use std::collections::BTreeMap;
@@ -95,6 +96,8 @@ pub struct Table {
     pub indexes: Vec<Arc<Index>>,
     /// CHECK constraints.
     pub checks: Vec<Check>,
+    /// What ANALYZE found; none before the first.
+    pub statistics: Option<Arc<TableStatistics>>,
 }
 
 /// A table's column.

@@ -8,6 +8,7 @@
 //!          "s" oid        schema
 //!          "r" oid        relation
 //!          "q" oid        sequence state (session::sequences)
+//!          "t" oid …      statistics (statistics::row)
 //! ```
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::{DateOrder, EvalSettings};
+use crate::statistics::{TableStatistics, row};
 use crate::types::{ColumnType, Datum, Oid, Type};
 use plimsoll_storage::{
     Direction, Engine, Isolation, KeyRange, RowBuffer, Snapshot, Transaction, TreeId, Write,
@@ -119,12 +121,12 @@ struct KeyRow {
     nulls_first: bool,
 }
 
-fn corrupt(what: impl std::fmt::Display) -> SqlError {
+pub(crate) fn corrupt(what: impl std::fmt::Display) -> SqlError {
     SqlError::new(sqlstate::DATA_CORRUPTED, format!("the stored catalog cannot be read: {what}"))
 }
 
 /// Settings under which values are stored as text and read again.
-fn neutral() -> EvalSettings {
+pub(crate) fn neutral() -> EvalSettings {
     EvalSettings {
         time_zone: chrono_tz::UTC,
         extra_float_digits: 1,
@@ -255,6 +257,7 @@ fn relation(oid: Oid, row: RelationRow) -> Result<(Relation, Vec<Oid>)> {
                     .into_iter()
                     .map(|c| Check { oid: c.oid, name: c.name, expression: c.expression })
                     .collect(),
+                statistics: None,
             }))
         }
         KindRow::Index { table, tree, keys, unique, constraint, predicate } => {
@@ -304,22 +307,26 @@ fn relation(oid: Oid, row: RelationRow) -> Result<(Relation, Vec<Oid>)> {
     Ok((Relation { oid, schema: row.schema, name: row.name, kind, comments: row.comments }, index_oids))
 }
 
-fn put(transaction: &Transaction, key: &[u8], value: &[u8]) -> Result<()> {
+pub(crate) fn put(transaction: &Transaction, key: &[u8], value: &[u8]) -> Result<()> {
     match transaction.put(CATALOG_TREE, key, value)? {
         Write::Done => Ok(()),
         Write::Blocked(_) => Err(SqlError::internal("two transactions write the catalog")),
     }
 }
 
-fn delete(transaction: &Transaction, key: &[u8]) -> Result<()> {
+pub(crate) fn remove(transaction: &Transaction, key: &[u8]) -> Result<()> {
     match transaction.delete(CATALOG_TREE, key)? {
         Write::Done => Ok(()),
         Write::Blocked(_) => Err(SqlError::internal("two transactions write the catalog")),
     }
 }
 
-fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+pub(crate) fn json(value: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|e| SqlError::internal(format!("a catalog row cannot be written: {e}")))
+}
+
+fn statistics(catalog: &Catalog, oid: Oid) -> Option<&Arc<TableStatistics>> {
+    catalog.table(oid)?.statistics.as_ref()
 }
 
 /// Writes what differs between two versions of the catalog.
@@ -328,7 +335,7 @@ pub(crate) fn write(transaction: &Transaction, before: &Catalog, after: &Catalog
         put(transaction, b"o", &after.next_oid.to_be_bytes())?;
     }
     for schema in before.schemas.values().filter(|s| after.schema(s.oid).is_none()) {
-        delete(transaction, &key(b's', schema.oid))?;
+        remove(transaction, &key(b's', schema.oid))?;
     }
     for schema in after.schemas.values() {
         if before.schema(schema.oid).is_none_or(|b| b.name != schema.name) {
@@ -336,12 +343,14 @@ pub(crate) fn write(transaction: &Transaction, before: &Catalog, after: &Catalog
         }
     }
     for oid in before.relations.keys().filter(|oid| !after.relations.contains_key(oid)) {
-        delete(transaction, &key(b'r', *oid))?;
-        delete(transaction, &key(b'q', *oid))?;
+        remove(transaction, &key(b'r', *oid))?;
+        remove(transaction, &key(b'q', *oid))?;
+        row::write(transaction, *oid, statistics(before, *oid), None)?;
     }
     for (oid, relation) in &after.relations {
         if before.relations.get(oid).is_none_or(|b| !Arc::ptr_eq(b, relation)) {
             put(transaction, &key(b'r', *oid), &json(&relation_row(relation)?)?)?;
+            row::write(transaction, *oid, statistics(before, *oid), statistics(after, *oid))?;
         }
     }
     Ok(())
@@ -368,13 +377,14 @@ pub(crate) fn load(engine: &Engine) -> Result<Catalog> {
 }
 
 fn oid_of(key: &[u8]) -> Result<Oid> {
-    let bytes = key.get(1..).and_then(|k| <[u8; 4]>::try_from(k).ok()).ok_or_else(|| corrupt("a key"))?;
+    let bytes = key.get(1..5).and_then(|k| <[u8; 4]>::try_from(k).ok()).ok_or_else(|| corrupt("a key"))?;
     Ok(Oid::from_be_bytes(bytes))
 }
 
 fn read(snapshot: &Snapshot) -> Result<Catalog> {
     let mut catalog = Catalog { version: 1, next_oid: FIRST_USER_OID, ..Catalog::default() };
     let mut pending: Vec<(Relation, Vec<Oid>)> = Vec::new();
+    let mut statistics: BTreeMap<Oid, TableStatistics> = BTreeMap::new();
     let mut scan = snapshot.scan(CATALOG_TREE, KeyRange::all(), Direction::Forward);
     let mut rows = RowBuffer::new();
     loop {
@@ -395,6 +405,7 @@ fn read(snapshot: &Snapshot) -> Result<Catalog> {
                     let row: RelationRow = serde_json::from_slice(value).map_err(corrupt)?;
                     pending.push(relation(oid_of(key)?, row)?);
                 }
+                Some(&row::KIND) => row::read(statistics.entry(oid_of(key)?).or_default(), key, value)?,
                 _ => {}
             }
         }
@@ -409,7 +420,9 @@ fn read(snapshot: &Snapshot) -> Result<Catalog> {
             let found = index_oids
                 .iter()
                 .map(|oid| indexes.get(oid).cloned().ok_or_else(|| corrupt("an index is missing")));
-            Arc::make_mut(table).indexes = found.collect::<Result<_>>()?;
+            let table = Arc::make_mut(table);
+            table.indexes = found.collect::<Result<_>>()?;
+            table.statistics = statistics.remove(&table.oid).map(Arc::new);
         }
         catalog.names.insert((relation.schema, relation.name.clone()), relation.oid);
         catalog.relations.insert(relation.oid, Arc::new(relation));

@@ -9,6 +9,7 @@ use super::eval::{eval_all, eval_vector};
 use crate::catalog::Table;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::plan::TableChecks;
+use crate::statistics::Change;
 use crate::types::Datum;
 use crate::types::table_row::row_number_key;
 use crate::vector::{BATCH_ROWS_MAX, Batch};
@@ -119,6 +120,7 @@ impl<'p> TableWriter<'p> {
             self.write_index(number, batch, ctx)?;
         }
         self.written = self.written.saturating_add(batch.rows as u64);
+        ctx.count_change(access.table.oid, Change::Insert, batch.rows as u64);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::row_numbers::RowNumbers;
 use crate::context::Reservation;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::EvalContext;
+use crate::statistics::{Change, Changes};
 use crate::types::{Datum, Oid};
 use crate::vector::Batch;
 use hashbrown::HashMap;
@@ -35,6 +36,8 @@ pub struct ExecContext<'a> {
     pub waits: Option<&'a dyn WaitHook>,
     /// The longest wait for one lock.
     pub lock_timeout: Option<Duration>,
+    /// Where rows written are counted.
+    pub(crate) changes: Option<&'a Changes>,
     /// What lives as long as the execution; an [`Execution`] brings its own.
     pub state: ExecState,
 }
@@ -85,7 +88,7 @@ impl<'a> ExecContext<'a> {
     pub fn new(eval: EvalContext<'a>, transaction: &'a Transaction, row_numbers: &'a RowNumbers) -> Self {
         let state = ExecState { snapshot: Some(transaction.snapshot()), ..ExecState::default() };
         let (transaction, row_numbers) = (Some(transaction), Some(row_numbers));
-        Self { eval, transaction, row_numbers, waits: None, lock_timeout: None, state }
+        Self { eval, transaction, row_numbers, waits: None, lock_timeout: None, changes: None, state }
     }
 
     /// For expressions alone: constants to fold, defaults. Reading a table is XX000.
@@ -96,6 +99,7 @@ impl<'a> ExecContext<'a> {
             row_numbers: None,
             waits: None,
             lock_timeout: None,
+            changes: None,
             state: ExecState::default(),
         }
     }
@@ -114,6 +118,13 @@ impl<'a> ExecContext<'a> {
     /// XX000 where there is no transaction.
     pub fn snapshot(&self) -> Result<&Snapshot> {
         self.state.snapshot.as_ref().ok_or_else(|| SqlError::internal("no snapshot to read from"))
+    }
+
+    /// Counts rows written to a table.
+    pub(crate) fn count_change(&self, table: Oid, change: Change, rows: u64) {
+        if let Some(changes) = self.changes {
+            changes.add(table, change, rows);
+        }
     }
 
     /// 57014 or 57P01 when the statement has to stop now.

@@ -26,6 +26,7 @@ mod row_writer;
 pub(crate) mod shape;
 pub(crate) mod sorter;
 
+pub(crate) use access::Access;
 pub use bulk::TableWriter;
 pub use context::{ExecContext, ExecState, WaitHook};
 pub use eval::{eval_row, eval_vector, with_names};

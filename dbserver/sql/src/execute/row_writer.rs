@@ -11,6 +11,7 @@ use super::shape::columns_used;
 use crate::catalog::{Index, Table};
 use crate::error::{Result, SqlError};
 use crate::plan::TableChecks;
+use crate::statistics::Change;
 use crate::types::Datum;
 use crate::types::key::KeyPart;
 use crate::types::table_row::row_number_key;
@@ -229,6 +230,7 @@ impl<'p> RowWriter<'p> {
                 return Ok(Inserted::Conflict { index: Some(number), row_key });
             }
         }
+        ctx.count_change(access.table.oid, Change::Insert, 1);
         Ok(Inserted::Done)
     }
 
@@ -342,6 +344,7 @@ impl<'p> RowWriter<'p> {
                 return Err(index_violation(&access, number, self.checks, &values, ctx).into());
             }
         }
+        ctx.count_change(access.table.oid, Change::Update, 1);
         Ok(())
     }
 
@@ -357,6 +360,8 @@ impl<'p> RowWriter<'p> {
             index_entry(&writer.index, &writer.parts, &values, row_key, &mut self.entry);
             self.remove(writer.index.tree, &self.entry, ctx)?;
         }
-        self.remove(self.access.table.tree, row_key, ctx)
+        self.remove(self.access.table.tree, row_key, ctx)?;
+        ctx.count_change(self.access.table.oid, Change::Delete, 1);
+        Ok(())
     }
 }

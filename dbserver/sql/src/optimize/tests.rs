@@ -43,6 +43,7 @@ fn table(
         primary_key_index: (!primary_key.is_empty()).then(|| (oid + 1, format!("{name}_pkey"))),
         indexes: indexes.into_iter().map(Arc::new).collect(),
         checks: Vec::new(),
+        statistics: None,
     })
 }
 

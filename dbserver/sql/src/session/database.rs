@@ -92,6 +92,7 @@ pub struct Database {
     pub(crate) plans: PlanCache,
     pub(crate) sequences: Sequences,
     pub(crate) row_numbers: RowNumbers,
+    pub(crate) activity: crate::statistics::Activity,
 }
 
 impl Database {
@@ -114,6 +115,7 @@ impl Database {
             published: RwLock::new(Arc::new(catalog)),
             sequences: Sequences::default(),
             row_numbers: RowNumbers::default(),
+            activity: crate::statistics::Activity::default(),
         }))
     }
     /// The storage engine.

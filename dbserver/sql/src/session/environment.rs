@@ -144,6 +144,9 @@ impl SessionFunctions for Environment {
         let engine = self.database.engine();
         (engine.tree_len(tree), engine.tree_bytes(tree))
     }
+    fn table_activity(&self, table: crate::types::Oid) -> crate::statistics::TableActivity {
+        self.database.table_activity(table)
+    }
     fn transaction_id(&self) -> u64 {
         self.transaction_id.load(Ordering::Relaxed)
     }

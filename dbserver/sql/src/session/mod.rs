@@ -3,6 +3,7 @@
 //! Everything here is synchronous and never blocks in [`Mode::Inline`]: where a statement has to wait, `execute`
 //! returns a [`Step`] that says for what, and is called again afterwards.
 
+mod analyze;
 pub mod client;
 mod copy_in;
 mod copy_out;
@@ -23,7 +24,9 @@ mod statement;
 mod transaction;
 mod utilities;
 
+pub(crate) use ddl::has_order;
 pub(crate) use statement::cursor::is_reserved_word;
+pub(crate) use transaction::{CATALOG_OBJECT, now_us};
 
 pub use client::{Notice, Session, StatementInfo, StatementKind};
 pub use database::{Database, DatabaseOptions, DatabaseStats, NoHooks, ServerHooks, SessionOptions};
@@ -152,6 +155,10 @@ pub trait SessionFunctions {
     fn activity(&self) -> Vec<Activity>;
     /// (rows, bytes) of a table or index tree, for `pg_relation_size` and `reltuples`.
     fn tree_size(&self, tree: plimsoll_storage::TreeId) -> (u64, u64);
+    /// What happened to a table since the process began.
+    fn table_activity(&self, _table: crate::types::Oid) -> crate::statistics::TableActivity {
+        crate::statistics::TableActivity::default()
+    }
     /// Id of the transaction, `txid_current()`.
     fn transaction_id(&self) -> u64;
 }

@@ -10,6 +10,7 @@ use crate::session::environment::Environment;
 use crate::session::settings::SettingsMark;
 use crate::session::statement::{IsolationLevel, Modes};
 use crate::session::{EvalContext, EvalSettings, Mode, Step, TransactionStatus, Wait};
+use crate::statistics::Changes;
 use crate::types::{Datum, Oid};
 use plimsoll_storage::{Isolation, LockWait, ObjectLock, Savepoint, Transaction};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The object lock that DDL transactions hold: one at a time. OIDs of relations are the other objects.
-const CATALOG_OBJECT: u64 = 0;
+pub(crate) const CATALOG_OBJECT: u64 = 0;
 
 /// An open transaction.
 pub(crate) struct OpenTransaction {
@@ -37,6 +38,8 @@ pub(crate) struct OpenTransaction {
     settings: SettingsMark,
     /// Objects locked, and whether exclusively.
     locked: Vec<(u64, bool)>,
+    /// Rows it has written, by table.
+    pub changes: Changes,
     /// A statement has run: the isolation is settled.
     pub used: bool,
 }
@@ -55,6 +58,7 @@ impl OpenTransaction {
         let mut ctx = ExecContext::new(eval, &self.storage, &environment.database.row_numbers);
         ctx.lock_timeout = lock_timeout;
         ctx.waits = Some(environment);
+        ctx.changes = Some(&self.changes);
         ctx
     }
 }
@@ -146,6 +150,7 @@ impl Session {
             savepoints: Vec::new(),
             settings,
             locked: Vec::new(),
+            changes: Changes::default(),
             used: false,
         });
         Ok(())
@@ -412,6 +417,9 @@ impl Session {
         }
     }
     fn after_commit(&mut self, transaction: &OpenTransaction, committed: bool) {
+        if committed {
+            self.database.activity.commit(&transaction.changes);
+        }
         {
             let mut settings = self.environment.settings.lock();
             if committed {

@@ -155,18 +155,15 @@ impl Session {
                 self.explain(*options, text, query, sink)?;
                 done("EXPLAIN")
             }
-            Utility::Vacuum { tables, verb, .. } => {
+            Utility::Vacuum { tables, analyze, verb } => {
                 if *verb == "VACUUM" && self.transaction.as_ref().is_some_and(|t| t.explicit) {
                     return Err(SqlError::new(
                         sqlstate::ACTIVE_SQL_TRANSACTION,
                         "VACUUM cannot run inside a transaction block",
                     ));
                 }
-                self.refresh_settings();
-                let catalog = self.catalog();
-                for table in tables {
-                    catalog.require_relation(&self.eval.search_path, table.schema.as_deref(), &table.name)?;
-                }
+                self.begin_statement()?;
+                self.analyze(tables, *analyze, verb, query)?;
                 done(verb)
             }
             Utility::Checkpoint => {

@@ -2,7 +2,7 @@
 //! chapters 37 and 53). Those that describe what Plimsoll has none of (triggers, policies, publications …) are empty.
 //! `pg_stat_activity` ends with four columns of Plimsoll's own.
 
-use super::{cluster, constraints, information_schema, procedures, relations, types, views};
+use super::{cluster, constraints, information_schema, procedures, relations, statistics, types, views};
 use crate::plan::SystemRelation;
 use crate::session::EvalContext;
 use crate::types::{Datum, Type};
@@ -218,6 +218,13 @@ pub(super) static PG_CATALOG: &[SystemRelation] = relations! { "pg_catalog":
     3592 pg_shseclabel 'r' none [
         objoid OID, classoid OID, provider TEXT, label TEXT
     ]
+    2619 pg_statistic 'r' statistics::pg_statistic [
+        starelid OID, staattnum INT2, stainherit BOOL, stanullfrac FLOAT4, stawidth INT4, stadistinct
+        FLOAT4, stakind1 INT2, stakind2 INT2, stakind3 INT2, stakind4 INT2, stakind5 INT2,
+        staop1 OID, staop2 OID, staop3 OID, staop4 OID, staop5 OID, stacoll1 OID, stacoll2 OID, stacoll3 OID, stacoll4 OID, stacoll5 OID,
+        stanumbers1 FLOAT4_ARRAY, stanumbers2 FLOAT4_ARRAY, stanumbers3 FLOAT4_ARRAY, stanumbers4 FLOAT4_ARRAY, stanumbers5 FLOAT4_ARRAY,
+        stavalues1 TEXT_ARRAY, stavalues2 TEXT_ARRAY, stavalues3 TEXT_ARRAY, stavalues4 TEXT_ARRAY, stavalues5 TEXT_ARRAY
+    ]
     3381 pg_statistic_ext 'r' none [
         oid OID, stxrelid OID, stxname NAME, stxnamespace OID, stxowner OID, stxstattarget INT4, stxkeys
         INT2VECTOR, stxkind CHAR_ARRAY, stxexprs PG_NODE_TREE
@@ -346,7 +353,7 @@ pub(super) static PG_CATALOG: &[SystemRelation] = relations! { "pg_catalog":
         PG_LSN, write_lsn PG_LSN, flush_lsn PG_LSN, replay_lsn PG_LSN, write_lag INTERVAL, flush_lag
         INTERVAL, replay_lag INTERVAL, sync_priority INT4, sync_state TEXT, reply_time TIMESTAMPTZ
     ]
-    12161 pg_stat_user_tables 'v' views::pg_stat_user_tables [
+    12161 pg_stat_user_tables 'v' statistics::pg_stat_user_tables [
         relid OID, schemaname NAME, relname NAME, seq_scan INT8, seq_tup_read INT8, idx_scan INT8,
         idx_tup_fetch INT8, n_tup_ins INT8, n_tup_upd INT8, n_tup_del INT8, n_tup_hot_upd INT8,
         n_live_tup INT8, n_dead_tup INT8, n_mod_since_analyze INT8, n_ins_since_vacuum INT8, last_vacuum
@@ -354,7 +361,7 @@ pub(super) static PG_CATALOG: &[SystemRelation] = relations! { "pg_catalog":
         TIMESTAMPTZ, vacuum_count INT8, autovacuum_count INT8, analyze_count INT8, autoanalyze_count
         INT8
     ]
-    12053 pg_stats 'v' none [
+    12053 pg_stats 'v' statistics::pg_stats [
         schemaname NAME, tablename NAME, attname NAME, inherited BOOL, null_frac FLOAT4, avg_width INT4,
         n_distinct FLOAT4, most_common_vals TEXT_ARRAY, most_common_freqs FLOAT4_ARRAY, histogram_bounds
         TEXT_ARRAY, correlation FLOAT4, most_common_elems TEXT_ARRAY, most_common_elem_freqs

@@ -11,8 +11,11 @@ mod information_schema;
 pub mod names;
 mod procedures;
 mod relations;
+mod statistics;
 mod types;
 mod views;
+
+pub(crate) use relations::PAGE_BYTES;
 
 use crate::plan::SystemRelation;
 use crate::types::{Array, Datum, Oid, Type};

@@ -5,9 +5,10 @@ use crate::Result;
 use crate::catalog::{Column, Index, OWNER_OID, PG_CATALOG_OID, Relation, RelationKind, Table};
 use crate::session::EvalContext;
 use crate::types::{ColumnType, Datum, Physical, Type};
+use std::sync::Arc;
 
 /// Bytes in a page, by which `relpages` counts.
-pub(super) const PAGE_BYTES: u64 = 8192;
+pub(crate) const PAGE_BYTES: u64 = 8192;
 
 /// The row type of a relation: the number after its own, which the catalog leaves free for it.
 fn row_type(kind: char, relation: u32) -> u32 {
@@ -71,10 +72,12 @@ impl Class<'_> {
     }
 }
 
-/// Rows and pages of a tree, as `pg_class` estimates them.
-fn size(ctx: &EvalContext<'_>, tree: plimsoll_storage::TreeId) -> (f32, i32) {
-    let (rows, bytes) = ctx.session.tree_size(tree);
-    (rows as f32, i32::try_from(bytes.div_ceil(PAGE_BYTES)).unwrap_or(i32::MAX))
+/// Rows and pages of a table as ANALYZE found them; -1 and 0 before the first.
+fn size(table: Option<&Arc<Table>>) -> (f32, i32) {
+    match table.and_then(|t| t.statistics.as_ref()) {
+        Some(found) => (found.rows as f32, i32::try_from(found.pages).unwrap_or(i32::MAX)),
+        None => (-1.0, 0),
+    }
 }
 
 fn width(columns: usize) -> i16 {
@@ -98,7 +101,7 @@ fn class_of(relation: &Relation, ctx: &EvalContext<'_>) -> Vec<Datum> {
     };
     match &relation.kind {
         RelationKind::Table(table) => {
-            let (tuples, pages) = size(ctx, table.tree);
+            let (tuples, pages) = size(Some(table));
             Class {
                 am: HEAP_AM,
                 file: relation.oid,
@@ -111,7 +114,9 @@ fn class_of(relation: &Relation, ctx: &EvalContext<'_>) -> Vec<Datum> {
             }
         }
         RelationKind::Index(index) => {
-            let (tuples, pages) = size(ctx, index.tree);
+            // An entry for each row, about as wide as its key.
+            let (tuples, pages) = size(ctx.catalog.table(index.table));
+            let tuples = tuples.max(0.0);
             let columns = width(index.keys.len());
             Class { am: BTREE_AM, file: relation.oid, pages, tuples, columns, ..base }
         }

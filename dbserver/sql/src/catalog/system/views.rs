@@ -1,8 +1,7 @@
-//! PostgreSQL's convenience views: `pg_tables`, `pg_views`, `pg_indexes`, `pg_sequences`, `pg_stat_user_tables`.
+//! PostgreSQL's convenience views: `pg_tables`, `pg_views`, `pg_indexes`, `pg_sequences`.
 
 use super::{bool, describe, int8, oid, optional, text};
 use crate::Result;
-use crate::catalog::RelationKind;
 use crate::session::EvalContext;
 use crate::types::Datum;
 
@@ -71,25 +70,6 @@ pub(super) fn pg_sequences(ctx: &EvalContext<'_>) -> Rows {
             int8(s.cache),
             Datum::Null,
         ])
-    });
-    Ok(rows.collect())
-}
-
-/// Rows of `pg_stat_user_tables`: live rows; scans and writes are not counted by table.
-pub(super) fn pg_stat_user_tables(ctx: &EvalContext<'_>) -> Rows {
-    let columns = super::lookup("pg_catalog", "pg_stat_user_tables").map_or(&[][..], |r| r.columns);
-    let rows = ctx.catalog.relations.values().filter_map(|r| {
-        let RelationKind::Table(table) = &r.kind else { return None };
-        let live = ctx.session.tree_size(table.tree).0;
-        let row = columns.iter().map(|(name, ty)| match *name {
-            "relid" => oid(r.oid),
-            "schemaname" => schema(ctx, r.schema),
-            "relname" => text(r.name.as_str()),
-            "n_live_tup" => int8(i64::try_from(live).unwrap_or(i64::MAX)),
-            _ if *ty == crate::types::Type::INT8 => int8(0),
-            _ => Datum::Null,
-        });
-        Some(row.collect())
     });
     Ok(rows.collect())
 }

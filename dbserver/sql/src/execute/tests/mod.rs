@@ -382,6 +382,7 @@ pub fn table(unique: bool) -> (Arc<Table>, TableChecks) {
         primary_key_index: Some((16385, "t_pkey".to_owned())),
         indexes: vec![Arc::new(index)],
         checks: Vec::new(),
+        statistics: None,
     };
     let checks = TableChecks { checks: Vec::new(), indexes: vec![(vec![col(1)], None)] };
     (Arc::new(table), checks)

@@ -75,6 +75,7 @@ impl Session {
             primary_key_index: None,
             indexes: Vec::new(),
             checks: Vec::new(),
+            statistics: None,
         };
         let mut new = NewTable {
             table,
@@ -569,6 +570,7 @@ impl Session {
             primary_key_index: None,
             indexes: Vec::new(),
             checks: Vec::new(),
+            statistics: None,
         })
     }
     /// A column by name, or 42703.

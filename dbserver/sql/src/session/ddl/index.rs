@@ -10,7 +10,7 @@ use crate::types::{Physical, Type};
 use std::sync::Arc;
 
 /// Whether values of a type have an order that an index can keep.
-pub(super) fn has_order(ty: Type) -> bool {
+pub(crate) fn has_order(ty: Type) -> bool {
     !matches!(ty, Type::JSON | Type::RECORD | Type::VOID) && !matches!(ty.physical(), Physical::Void)
 }
 

@@ -12,6 +12,8 @@ mod rewrite;
 mod sequence;
 mod view;
 
+pub(crate) use index::has_order;
+
 use crate::catalog::{Catalog, Relation, Table};
 use crate::context::QueryContext;
 use crate::error::{Result, SqlError, sqlstate};

@@ -64,8 +64,11 @@ pub(crate) enum Utility {
         options: ExplainOptions,
         query: String,
     },
+    /// VACUUM and ANALYZE.
     Vacuum {
-        tables: Vec<Name>,
+        /// Each with the columns named; all tables where there is none.
+        tables: Vec<(Name, Vec<String>)>,
+        analyze: bool,
         verb: &'static str,
     },
     Checkpoint,
@@ -262,7 +265,7 @@ pub(crate) fn parse(c: &mut Cursor<'_>) -> Result<Utility> {
         "analyze" | "analyse" => {
             bracketed_options(c)?;
             c.eat_kw("verbose");
-            Utility::Vacuum { tables: tables(c)?, verb: "ANALYZE" }
+            Utility::Vacuum { tables: tables(c)?, analyze: true, verb: "ANALYZE" }
         }
         "cluster" | "reindex" => {
             let _ = c.rest();
@@ -591,13 +594,12 @@ fn explain(c: &mut Cursor<'_>) -> Result<Utility> {
     Ok(Utility::Explain { options: o, query: c.rest()?.to_owned() })
 }
 
-fn tables(c: &mut Cursor<'_>) -> Result<Vec<Name>> {
+fn tables(c: &mut Cursor<'_>) -> Result<Vec<(Name, Vec<String>)>> {
     let mut tables = Vec::new();
     while !c.at_end() {
-        tables.push(c.name()?);
-        if c.is_punct(b'(') {
-            c.ident_list()?;
-        }
+        let name = c.name()?;
+        let columns = if c.is_punct(b'(') { c.ident_list()? } else { Vec::new() };
+        tables.push((name, columns));
         if !c.eat(b',') {
             break;
         }
@@ -606,14 +608,20 @@ fn tables(c: &mut Cursor<'_>) -> Result<Vec<Name>> {
 }
 
 fn vacuum(c: &mut Cursor<'_>) -> Result<Utility> {
+    let mut analyze = false;
     if c.is_punct(b'(') {
-        bracketed_options(c)?;
+        for (name, value) in bracketed_options(c)? {
+            if matches!(name.as_str(), "analyze" | "analyse") {
+                analyze = option_bool("analyze", &value)?;
+            }
+        }
     } else {
-        for word in ["full", "freeze", "verbose", "analyze", "analyse"] {
+        for word in ["full", "freeze", "verbose"] {
             c.eat_kw(word);
         }
+        analyze = c.eat_kw("analyze") || c.eat_kw("analyse");
     }
-    Ok(Utility::Vacuum { tables: tables(c)?, verb: "VACUUM" })
+    Ok(Utility::Vacuum { tables: tables(c)?, analyze, verb: "VACUUM" })
 }
 
 fn lock(c: &mut Cursor<'_>) -> Result<Utility> {

@@ -23,6 +23,7 @@ fn table(columns: &[(&str, Type, bool)], primary_key: &[usize]) -> Table {
         primary_key_index: None,
         indexes: Vec::new(),
         checks: Vec::new(),
+        statistics: None,
     }
 }
 
