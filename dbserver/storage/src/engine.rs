@@ -14,7 +14,7 @@ use crate::io::Io;
 use crate::key::TreeId;
 use crate::manifest::Manifest;
 use crate::memtable::Trees;
-use crate::mvcc::{Garbage, Isolation, LockManager, Slots, Snapshots, Transaction};
+use crate::mvcc::{Garbage, Isolation, LockManager, Serializable, Slots, Snapshots, Transaction};
 use crate::options::Options;
 use crate::recovery::{Recovered, recover};
 use crate::stats::Stats;
@@ -38,6 +38,7 @@ pub(crate) struct Shared {
     pub slots: Slots,
     pub snapshots: Arc<Snapshots>,
     pub locks: Arc<LockManager>,
+    pub serializable: Serializable,
     pub log: Log,
     pub garbage: Garbage,
     pub next_txn: AtomicU64,
@@ -239,6 +240,7 @@ impl Engine {
             slots: Slots::default(),
             snapshots,
             locks: Arc::default(),
+            serializable: Serializable::default(),
             log,
             garbage: Garbage::default(),
             next_txn: AtomicU64::new(1),
@@ -339,6 +341,8 @@ impl Engine {
             visible_timestamp: shared.snapshots.visible(),
             lock_waits: load(&shared.locks.waits),
             deadlocks: load(&shared.locks.deadlocks),
+            serialization_failures: load(&shared.serializable.refused),
+            predicate_marks: shared.serializable.marks(),
             recovery_time: Duration::from_nanos(load(&counters.recovery_nanos)),
             recovery_records: load(&counters.recovery_records),
             fatal: shared.log.is_fatal(),

@@ -1,6 +1,6 @@
 //! What can go wrong, split by what the caller can do about it.
 //!
-//! - try the transaction again: [`Error::WriteConflict`], [`Error::Deadlock`]
+//! - try the transaction again: [`Error::WriteConflict`], [`Error::ReadWriteConflict`], [`Error::Deadlock`]
 //! - do less, or free something: [`Error::OutOfMemory`], [`Error::DiskFull`], [`Error::TooLarge`]
 //! - the statement's own limits: [`Error::LockTimeout`], [`Error::Cancelled`]
 //! - the data directory needs a person: [`Error::Corruption`], [`Error::UnknownFormat`], [`Error::DirectoryLocked`]
@@ -19,6 +19,17 @@ pub enum Error {
     /// REPEATABLE READ: another transaction changed the row after this one's snapshot (40001).
     #[error("could not serialize access due to concurrent update")]
     WriteConflict,
+
+    /// SERIALIZABLE: no serial order of the transactions would have given what they have read and written (40001).
+    #[error("could not serialize access due to read/write dependencies among transactions")]
+    ReadWriteConflict {
+        /// How that was found.
+        reason: ConflictReason,
+    },
+
+    /// A serializable transaction that promised to write nothing writes (25006).
+    #[error("cannot write in a read-only transaction")]
+    ReadOnly,
 
     /// Waiting would close a circle of transactions that wait for each other (40P01).
     #[error("deadlock detected")]
@@ -133,6 +144,32 @@ pub enum LockName {
     Row(crate::TreeId, crate::Key),
     /// An object of [`crate::Transaction::lock_object`].
     Object(u64),
+    /// A transaction, held by itself until it ends.
+    Transaction(u64),
+}
+
+/// How it was found that a serializable transaction has to be rolled back; PostgreSQL's "Reason code".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConflictReason {
+    /// Another transaction found it, this one heard of it when it read.
+    #[error("Canceled on identification as a pivot, during conflict out checking.")]
+    PivotDuringRead,
+    /// The same, when it wrote.
+    #[error("Canceled on identification as a pivot, during conflict in checking.")]
+    PivotDuringWriteCheck,
+    /// The same, when it committed.
+    #[error("Canceled on identification as a pivot, during commit attempt.")]
+    PivotDuringCommit,
+    /// It wrote what another had read.
+    #[error("Canceled on identification as a pivot, during write.")]
+    PivotDuringWrite,
+    /// It read what this transaction had written, which has committed.
+    #[error("Canceled on conflict out to pivot {0}, during read.")]
+    ConflictOutToPivot(u64),
+    /// It may have read what a transaction had written that ended so long ago that only little is known of it.
+    #[error("Canceled on conflict out to old pivot.")]
+    ConflictOutToOldPivot,
 }
 
 impl Error {
@@ -140,7 +177,8 @@ impl Error {
     #[must_use]
     pub fn sqlstate(&self) -> &'static str {
         match self {
-            Error::WriteConflict => "40001",
+            Error::WriteConflict | Error::ReadWriteConflict { .. } => "40001",
+            Error::ReadOnly => "25006",
             Error::Deadlock { .. } => "40P01",
             Error::OutOfMemory { .. } => "53200",
             Error::DiskFull => "53100",

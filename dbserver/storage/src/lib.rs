@@ -22,7 +22,7 @@ mod stats;
 mod wal;
 
 pub use engine::Engine;
-pub use error::{Error, LockName, Result, WaitsFor};
+pub use error::{ConflictReason, Error, LockName, Result, WaitsFor};
 pub use key::{Direction, Key, KeyRange, RowBuffer, TreeId, Value};
 pub use mvcc::{
     BatchWrite, CommitTicket, Insert, Isolation, LockMode, LockOutcome, LockWait, ObjectLock, Savepoint,

@@ -52,6 +52,10 @@ pub struct Stats {
     pub lock_waits: u64,
     /// Waits refused because they would never end.
     pub deadlocks: u64,
+    /// Serializable transactions refused for what they and others have read and written.
+    pub serialization_failures: u64,
+    /// Keys and ranges that serializable transactions have read or written and that are still kept.
+    pub predicate_marks: u64,
     /// How long opening took to load files and replay the log.
     pub recovery_time: Duration,
     /// Log records replayed when opening.

@@ -65,12 +65,24 @@ impl Runner {
         if command.name == "begin" {
             let isolation = match args.next_pos() {
                 Some("rr") => Isolation::RepeatableRead,
+                Some("ser") => Isolation::Serializable,
                 _ => Isolation::ReadCommitted,
             };
-            let txn = engine.begin(isolation);
+            if !again {
+                session.txn = Some(engine.begin(isolation));
+            }
+            let txn = session.txn.as_ref().ok_or("no transaction")?;
+            let mode = args.next_pos();
+            if mode.is_some() {
+                txn.declare_read_only();
+            }
+            if mode == Some("deferrable")
+                && let Some(wait) = txn.safe_snapshot()?
+            {
+                return Ok(Done::Blocked(wait));
+            }
             txn.new_statement();
             drop(txn.snapshot());
-            session.txn = Some(txn);
             return Ok(Done::Output(String::new()));
         }
         if command.name == "set" {
@@ -104,13 +116,18 @@ impl Runner {
                 writeln!(output, "{key} = {}", show(txn.get_latest(TREE, key.as_bytes())?.as_deref()))?;
             }
             "scan" => {
-                let direction = match args.next_pos() {
-                    Some("back") => Direction::Backward,
-                    _ => Direction::Forward,
-                };
+                // "back", "from..to", and how many rows to read.
+                let (mut direction, mut range, mut limit) = (Direction::Forward, KeyRange::all(), usize::MAX);
+                while let Some(arg) = args.next_pos() {
+                    match arg.split_once("..") {
+                        _ if arg == "back" => direction = Direction::Backward,
+                        Some((from, to)) => range = KeyRange::half_open(from.as_bytes(), to.as_bytes()),
+                        None => limit = arg.parse()?,
+                    }
+                }
                 let mut rows = RowBuffer::new();
-                let mut scan = snapshot.scan(TREE, KeyRange::all(), direction);
-                while scan.next_batch(2, &mut rows)? {}
+                let mut scan = snapshot.scan(TREE, range, direction);
+                while rows.len() < limit && scan.next_batch((limit - rows.len()).min(2), &mut rows)? {}
                 for (key, value) in rows.iter() {
                     writeln!(output, "{} = {}", key.escape_ascii(), show(Some(value)))?;
                 }
@@ -259,6 +276,9 @@ impl Runner {
 
 fn explain(error: &Error) -> String {
     let mut text = format!("{} {error}", error.sqlstate());
+    if let Error::ReadWriteConflict { reason } = error {
+        write!(text, ": {reason}").unwrap();
+    }
     if let Error::Deadlock { cycle } = error {
         for edge in cycle {
             write!(text, "; {} waits for {}", edge.waiter, edge.holder).unwrap();
@@ -284,8 +304,13 @@ impl goldenscript::Runner for Runner {
             self.engine.flush()?;
             let stats = self.engine.stats();
             return Ok(format!(
-                "rows={} live={} snapshots={} waits={} deadlocks={}",
-                stats.rows, stats.transactions_live, stats.snapshots_live, stats.lock_waits, stats.deadlocks
+                "rows={} live={} snapshots={} waits={} deadlocks={} marks={}",
+                stats.rows,
+                stats.transactions_live,
+                stats.snapshots_live,
+                stats.lock_waits,
+                stats.deadlocks,
+                stats.predicate_marks
             ));
         }
         self.run_all(&name, command)

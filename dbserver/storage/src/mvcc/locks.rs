@@ -82,7 +82,7 @@ struct WaiterState {
 type Wakers = Vec<Waker>;
 
 impl LockManager {
-    /// Queues the transaction behind the row's holder. `None`: the holder has just ended, try again.
+    /// Queues the transaction behind the holder of a row, or of itself. `None`: the holder has just ended, try again.
     pub fn block_on_row(
         self: &Arc<Self>,
         io: &Arc<dyn Io>,
@@ -367,7 +367,7 @@ impl Inner {
         let Some(waiter) = self.waiting.get(&txn) else { return Vec::new() };
         let mut holders = Vec::new();
         match &waiter.name {
-            LockName::Row(..) => {
+            LockName::Row(..) | LockName::Transaction(_) => {
                 if let Some(queue) = self.queues.get(&waiter.name) {
                     holders.push(queue.owner);
                 }

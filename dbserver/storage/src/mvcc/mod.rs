@@ -14,6 +14,7 @@
 
 mod garbage;
 mod locks;
+mod serializable;
 mod slots;
 mod snapshot;
 mod snapshots;
@@ -27,6 +28,7 @@ mod write;
 pub(crate) use garbage::Garbage;
 pub(crate) use locks::LockManager;
 pub use locks::LockWait;
+pub(crate) use serializable::Serializable;
 pub(crate) use slots::{Slots, TxnState};
 pub(crate) use snapshot::Pin;
 pub use snapshot::{Scan, Snapshot};

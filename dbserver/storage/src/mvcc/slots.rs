@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::serializable::Standing;
 use super::stamp::SLOTS_MAX;
 
 /// Status of a transaction that may still write.
@@ -28,6 +29,8 @@ pub(crate) struct TxnState {
     /// Whether the lock manager has to hear of its end. Set before looking at the status, read after changing it: one
     /// of both sides sees the other (sequentially consistent on purpose).
     pub in_lock_manager: AtomicBool,
+    /// Whether what it reads and writes is tracked.
+    pub standing: Standing,
 }
 
 impl TxnState {
@@ -37,6 +40,7 @@ impl TxnState {
             slot: AtomicU32::new(NO_SLOT),
             status: AtomicU64::new(ACTIVE),
             in_lock_manager: AtomicBool::new(false),
+            standing: Standing::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::serializable::Span;
 use super::slots::TxnState;
 use crate::engine::Shared;
 use crate::error::Result;
@@ -109,13 +110,24 @@ impl Snapshot {
         })
     }
 
+    fn is_tracked(&self) -> bool {
+        self.txn.as_ref().is_some_and(|(txn, _)| txn.standing.is_tracked())
+    }
+
+    /// In SERIALIZABLE, what is read is remembered.
+    fn mark(&self, tree: TreeId, span: impl FnOnce() -> Span) -> Result<()> {
+        let Some((txn, _)) = &self.txn else { return Ok(()) };
+        self.pin.shared.serializable.read(txn, tree, span)
+    }
+
     /// The value of a row.
     ///
     /// # Errors
-    /// [`crate::Error::Fatal`].
+    /// [`crate::Error::Fatal`], [`crate::Error::ReadWriteConflict`].
     pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Value>> {
         let shared = &self.pin.shared;
         shared.log.check()?;
+        self.mark(tree, || Span::key(key))?;
         let Some(tree) = self.tree(tree) else { return Ok(None) };
         let rows = tree.rows.read();
         let view = self.view();
@@ -125,8 +137,8 @@ impl Snapshot {
     /// The rows of a range, in order.
     #[must_use]
     pub fn scan(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Scan {
-        let tree = self.tree(tree);
-        Scan { snapshot: self.clone(), done: tree.is_none(), tree, range, direction }
+        let (id, tree) = (tree, self.tree(tree));
+        Scan { snapshot: self.clone(), id, done: tree.is_none(), tree, range, direction }
     }
 }
 
@@ -139,6 +151,7 @@ impl std::fmt::Debug for Snapshot {
 /// A scan in progress. Holds no latch between calls: it goes on after the last key.
 pub struct Scan {
     snapshot: Snapshot,
+    id: TreeId,
     tree: Option<Arc<Tree>>,
     range: KeyRange,
     direction: Direction,
@@ -150,15 +163,20 @@ impl Scan {
     /// has ended. A call may append nothing and still answer true, after it has passed many dead rows.
     ///
     /// # Errors
-    /// [`crate::Error::Fatal`].
+    /// [`crate::Error::Fatal`], [`crate::Error::ReadWriteConflict`].
     pub fn next_batch(&mut self, limit: usize, out: &mut RowBuffer) -> Result<bool> {
         self.snapshot.pin.shared.log.check()?;
+        let before = self.snapshot.is_tracked().then(|| Span::range(&self.range));
         let mut left = limit;
         let bytes_max = (out.bytes() + BATCH_BYTES).min(RowBuffer::BYTES_MAX / 2);
         let mut chunks = 0;
         while left > 0 && !self.done && chunks < 64 && out.bytes() < bytes_max {
             left -= self.chunk(left, bytes_max, out);
             chunks += 1;
+        }
+        if let Some(before) = before {
+            let passed = if self.done { before } else { before.passed(&self.range, self.direction) };
+            self.snapshot.mark(self.id, || passed)?;
         }
         Ok(!self.done)
     }

@@ -1,11 +1,12 @@
 //! A transaction: reading through its snapshots, writing pending versions, locking, and its end.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::locks::LockWait;
+use super::serializable::{Span, Wait};
 use super::slots::TxnState;
 use super::snapshot::{Pin, Snapshot};
 use super::ticket::CommitTicket;
@@ -14,7 +15,7 @@ use super::work::{Savepoint, Work};
 use super::write::{Applied, Want, Writer};
 use crate::engine::{KEY_MAX, Shared, VALUE_MAX};
 use crate::error::{Error, LockName, Result};
-use crate::key::{Key, RowBuffer, TreeId, Value};
+use crate::key::{Key, KeyRange, RowBuffer, TreeId, Value};
 use crate::memtable::{Change, Tree};
 
 /// Rows of a batch written under one acquisition of the tree's latch.
@@ -26,6 +27,7 @@ pub struct Transaction {
     shared: Arc<Shared>,
     state: Arc<TxnState>,
     isolation: Isolation,
+    read_only: AtomicBool,
     work: Mutex<Work>,
 }
 
@@ -37,6 +39,7 @@ impl Transaction {
             shared: Arc::clone(shared),
             state: Arc::new(TxnState::new(id)),
             isolation,
+            read_only: AtomicBool::new(false),
             work: Mutex::new(Work::new()),
         }
     }
@@ -51,6 +54,41 @@ impl Transaction {
     #[must_use]
     pub fn isolation(&self) -> Isolation {
         self.isolation
+    }
+
+    /// Promises to write nothing, for a serializable transaction before its first snapshot: it is tracked less, or not at all.
+    pub fn declare_read_only(&self) {
+        self.read_only.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes the snapshot of a serializable transaction that has been declared read-only, and waits for one that no anomaly can be
+    /// seen in, whatever others do. `None`: it has one, and cannot fail any more; otherwise wait and call again. May block for
+    /// a sync of the log.
+    ///
+    /// # Errors
+    /// [`Error::Fatal`], [`Error::TransactionEnded`].
+    pub fn safe_snapshot(&self) -> Result<Option<LockWait>> {
+        let shared = &self.shared;
+        loop {
+            let mut work = self.work()?;
+            self.pin(&mut work);
+            match shared.serializable.wait_for_safety(&self.state) {
+                Wait::Nothing => return Ok(None),
+                Wait::End(holder) => {
+                    let name = LockName::Transaction(holder.id);
+                    let (io, shared_mode) = (&shared.io, ObjectLock::Shared);
+                    let wait = shared.locks.block_on_row(io, &self.state, &holder, name, shared_mode)?;
+                    if wait.is_some() {
+                        return Ok(wait);
+                    }
+                }
+                Wait::Commit(timestamp) => {
+                    shared.serializable.abort(&self.state);
+                    work.pin = None;
+                    CommitTicket::new(shared, timestamp).wait()?;
+                }
+            }
+        }
     }
 
     /// Begins a statement: what the statements before wrote becomes visible to it, and in READ COMMITTED what others
@@ -87,8 +125,8 @@ impl Transaction {
     /// transaction (after an Update lock) cannot block.
     ///
     /// # Errors
-    /// [`Error::WriteConflict`] in REPEATABLE READ where the row was changed after the snapshot; [`Error::Deadlock`]
-    /// where the wait would never end.
+    /// [`Error::WriteConflict`] in REPEATABLE READ and above where the row was changed after the snapshot;
+    /// [`Error::ReadWriteConflict`] in SERIALIZABLE; [`Error::Deadlock`] where the wait would never end.
     pub fn lock_row(
         &self,
         tree: TreeId,
@@ -103,6 +141,7 @@ impl Transaction {
         loop {
             let mut work = self.work()?;
             let mut writer = self.writer(&mut work, tree)?;
+            self.shared.serializable.read(&self.state, tree, || Span::key(key))?;
             match writer.one(key, want)? {
                 Applied::Locked { current, changed } => return Ok(LockOutcome::Locked { current, changed }),
                 _ if wait == WaitPolicy::Skip => return Ok(LockOutcome::Skipped),
@@ -149,9 +188,11 @@ impl Transaction {
     /// The newest value: own, also of the current statement, or committed.
     ///
     /// # Errors
-    /// [`Error::Fatal`].
+    /// [`Error::Fatal`], [`Error::ReadWriteConflict`].
     pub fn get_latest(&self, tree: TreeId, key: &[u8]) -> Result<Option<Value>> {
         let mut work = self.work()?;
+        self.pin_serializable(&mut work);
+        self.shared.serializable.read(&self.state, tree, || Span::key(key))?;
         let Some(tree) = self.shared.trees.get(tree) else { return Ok(None) };
         let rows = tree.rows.read();
         let Some(row) = rows.get(key) else { return Ok(None) };
@@ -202,6 +243,9 @@ impl Transaction {
     pub fn drop_tree(&self, tree: TreeId) {
         let mut work = self.work.lock();
         if !work.ended && !work.drops.contains(&tree) {
+            self.pin_serializable(&mut work);
+            // Where that is refused, the commit will be.
+            let _ = self.shared.serializable.write(&self.state, tree, || Span::range(&KeyRange::all()));
             work.drops.push(tree);
         }
     }
@@ -232,27 +276,24 @@ impl Transaction {
     /// A transaction that wrote nothing gets a ticket that has resolved (unless it met a commit that is not durable yet).
     ///
     /// # Errors
-    /// [`Error::DiskFull`]: the transaction is rolled back. [`Error::Fatal`], [`Error::Closed`], [`Error::TransactionEnded`].
+    /// [`Error::DiskFull`], [`Error::ReadWriteConflict`]: the transaction is rolled back. [`Error::Fatal`],
+    /// [`Error::Closed`], [`Error::TransactionEnded`].
     pub fn commit(&self) -> Result<CommitTicket> {
         let mut work = self.work()?;
         work.ended = true;
         let shared = &self.shared;
-        let mut target = work.depends_on;
-        if work.is_read_only() {
-            // At most locks: they go as those of a rollback do.
-            self.undo(&mut work);
+        let read_only = work.is_read_only();
+        let outcome = if read_only {
+            shared.serializable.commit(&self.state, None).map(|()| work.depends_on)
         } else {
-            target = match self.commit_writes(&mut work) {
-                Ok(timestamp) => timestamp,
-                Err(error) => {
-                    self.undo(&mut work);
-                    self.ended(&mut work, false);
-                    return Err(error);
-                }
-            };
+            self.commit_writes(&mut work)
+        };
+        if outcome.is_err() || read_only {
+            // At most locks, where it has committed: they go as those of a rollback do.
+            self.undo(&mut work);
         }
-        self.ended(&mut work, true);
-        Ok(CommitTicket::new(shared, target))
+        self.ended(&mut work, outcome.is_ok());
+        Ok(CommitTicket::new(shared, outcome?))
     }
 
     /// Undoes everything and releases all locks. Nothing happens where the transaction has ended.
@@ -279,7 +320,21 @@ impl Transaction {
     }
 
     fn pin<'a>(&self, work: &'a mut Work) -> &'a Arc<Pin> {
-        work.pin.get_or_insert_with(|| Pin::new(&self.shared))
+        work.pin.get_or_insert_with(|| match self.isolation {
+            // A snapshot of one that has ended is of no more consequence.
+            Isolation::Serializable if !work.ended => {
+                let read_only = self.read_only.load(Ordering::Relaxed);
+                self.shared.serializable.begin(&self.shared, &self.state, read_only)
+            }
+            _ => Pin::new(&self.shared),
+        })
+    }
+
+    /// A serializable transaction is tracked from its snapshot on.
+    fn pin_serializable(&self, work: &mut Work) {
+        if self.isolation == Isolation::Serializable {
+            self.pin(work);
+        }
     }
 
     /// What writes to one tree, for one call.
@@ -300,7 +355,7 @@ impl Transaction {
             slot,
             tree,
             snapshot: timestamp,
-            first_updater_wins: self.isolation == Isolation::RepeatableRead,
+            first_updater_wins: self.isolation != Isolation::ReadCommitted,
             work,
         })
     }
@@ -311,12 +366,16 @@ impl Transaction {
             let mut work = self.work()?;
             self.check_write(key, want)?;
             let mut writer = self.writer(&mut work, tree)?;
+            self.shared.serializable.write(&self.state, tree, || Span::key(key))?;
             match writer.one(key, want)? {
                 Applied::Done => {
                     self.stream(&mut work)?;
                     return Ok(Insert::Inserted);
                 }
-                Applied::Exists(value) => return Ok(Insert::Exists(value)),
+                Applied::Exists(value) => {
+                    self.shared.serializable.read(&self.state, tree, || Span::key(key))?;
+                    return Ok(Insert::Exists(value));
+                }
                 applied => {
                     if let Some(wait) = self.block(tree, key, want, applied)? {
                         return Ok(Insert::Blocked(wait));
@@ -335,6 +394,9 @@ impl Transaction {
             let mut change = Change::default();
             let mut applied = Ok(Applied::Done);
             let end = rows.len().min(index + LATCH_ROWS);
+            for (key, _) in (index..end).filter_map(|index| rows.get(index)) {
+                self.shared.serializable.write(&self.state, tree, || Span::key(key))?;
+            }
             let mut latched = target.rows.write();
             while index < end {
                 let Some((key, value)) = rows.get(index) else { break };
@@ -352,7 +414,11 @@ impl Transaction {
             self.stream(&mut work)?;
             match applied? {
                 Applied::Done => {}
-                Applied::Exists(value) => return Ok(BatchWrite::Exists { index, value }),
+                Applied::Exists(value) => {
+                    let key = rows.get(index).map(|(key, _)| key).unwrap_or_default();
+                    self.shared.serializable.read(&self.state, tree, || Span::key(key))?;
+                    return Ok(BatchWrite::Exists { index, value });
+                }
                 applied => {
                     let Some((key, value)) = rows.get(index) else { break };
                     if let Some(wait) = self.block(tree, key, Want::Put(value), applied)? {
@@ -409,9 +475,11 @@ impl Transaction {
         let dropped: Vec<_> = work.drops.iter().filter_map(|tree| shared.trees.get(*tree)).collect();
         let drops = work.drops.clone();
         let timestamp = shared.log.commit(&self.state, &mut work.redo, drops, |timestamp| {
+            shared.serializable.commit(&self.state, Some(timestamp))?;
             for tree in &dropped {
                 tree.dropped.store(timestamp, Ordering::Release);
             }
+            Ok(())
         })?;
         self.release_locks();
         work.settle_all(shared, &self.state, timestamp);
@@ -424,6 +492,7 @@ impl Transaction {
         if work.redo.is_streamed() {
             self.shared.log.forget(self.state.id);
         }
+        self.shared.serializable.abort(&self.state);
         self.state.abort();
         self.release_locks();
     }

@@ -10,6 +10,9 @@ pub enum Isolation {
     ReadCommitted,
     /// All statements see what was committed when the first began; a change of a row changed since is refused.
     RepeatableRead,
+    /// As [`Isolation::RepeatableRead`], and a transaction is refused before the serializable ones together could do what they
+    /// could not have done one after the other.
+    Serializable,
 }
 
 /// Strength of a row lock.

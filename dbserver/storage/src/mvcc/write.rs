@@ -52,7 +52,7 @@ pub(crate) struct Writer<'a> {
     pub tree: Arc<Tree>,
     /// Timestamp of the statement's snapshot.
     pub snapshot: u64,
-    /// REPEATABLE READ: a row changed after the snapshot is a conflict.
+    /// REPEATABLE READ and above: a row changed after the snapshot is a conflict.
     pub first_updater_wins: bool,
     pub work: &'a mut Work,
 }

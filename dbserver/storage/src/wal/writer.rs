@@ -139,14 +139,14 @@ impl Log {
         }
     }
 
-    /// Appends a commit, flips the transaction's status, and answers its timestamp. `committed` runs in the critical
-    /// section.
+    /// Appends a commit, flips the transaction's status, and answers its timestamp. `validate` runs in the critical
+    /// section first, with the timestamp to be; where it fails, nothing has happened.
     pub fn commit(
         &self,
         state: &TxnState,
         redo: &mut Redo,
         drops: Vec<TreeId>,
-        committed: impl FnOnce(u64),
+        validate: impl FnOnce(u64) -> Result<()>,
     ) -> Result<u64> {
         let mut commit = Commit {
             timestamp: 0,
@@ -157,6 +157,7 @@ impl Log {
         };
         let mut fill = self.reserve(redo.bytes.len() + commit.encoded_max())?;
         let timestamp = fill.next_timestamp;
+        validate(timestamp)?;
         fill.next_timestamp += 1;
         commit.timestamp = timestamp;
         self.append(&mut fill, Kind::Commit, |log| {
@@ -165,7 +166,6 @@ impl Log {
         });
         fill.streams.remove(&state.id);
         state.commit(timestamp);
-        committed(timestamp);
         if !self.synchronous {
             self.snapshots.publish(timestamp);
         }
