@@ -248,8 +248,13 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ProcessError> {
 /// Opens engine and catalog, on a thread that may take its time.
 async fn open(directory: &Path, config: &Config) -> Result<Arc<Database>, ProcessError> {
     let directory = directory.to_owned();
+    let data = memory_limit() / 100 * u64::from(config.storage.memory_percent);
+    // Two fifths for what was written lately, three for blocks of files.
+    let memtable_bytes = data / 5 * 2;
     let options = Options {
-        memory_limit: memory_limit() / 100 * u64::from(config.storage.memory_percent),
+        memtable_bytes,
+        cache_bytes: data - memtable_bytes,
+        wal_bytes_max: (memtable_bytes / 2).clamp(16 << 20, 128 << 20),
         ..Options::default()
     };
     let opening = tokio::task::spawn_blocking(move || {

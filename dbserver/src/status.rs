@@ -54,6 +54,14 @@ pub struct EngineFigures {
     pub log_bytes: u64,
     /// Checkpoints since the start.
     pub checkpoints: u64,
+    /// Compactions since the start.
+    pub compactions: u64,
+    /// Times that a data file was found damaged since the start.
+    pub corruptions: u64,
+    /// Bytes of data files written since the start, by what wrote them.
+    pub written: Vec<(&'static str, u64)>,
+    /// Blocks of data files read since the start, by where they were found.
+    pub blocks: Vec<(&'static str, u64)>,
     /// Bytes by where they are.
     pub bytes: Vec<(&'static str, u64)>,
     /// Further figures for `/status`.
@@ -72,9 +80,20 @@ impl EngineFigures {
             log_syncs: engine.wal_syncs,
             log_bytes: engine.wal_bytes,
             checkpoints: engine.checkpoints,
+            compactions: engine.compactions,
+            corruptions: engine.corruptions,
+            written: vec![
+                ("flush", engine.flush_bytes),
+                ("staging", engine.staged_bytes),
+                ("compaction", engine.compaction_bytes_written),
+            ],
+            blocks: vec![("cache", engine.cache_hits), ("file", engine.cache_misses)],
             bytes: vec![
                 ("memory", engine.memory_bytes),
                 ("memory_limit", engine.memory_limit_bytes),
+                ("cache", engine.cache_bytes),
+                ("cache_limit", engine.cache_limit_bytes),
+                ("files", engine.file_bytes.iter().sum()),
                 ("log_since_checkpoint", engine.wal_bytes_since_checkpoint),
                 ("last_checkpoint", engine.checkpoint_bytes),
             ],
@@ -86,6 +105,13 @@ impl EngineFigures {
                 "logSyncMs": ms(engine.wal_sync_time),
                 "lastLsn": engine.last_lsn,
                 "durableLsn": engine.durable_lsn,
+                "levels": engine.files.iter().zip(&engine.file_bytes).map(|(files, bytes)| {
+                    json!({"files": files, "bytes": bytes})
+                }).collect::<Vec<_>>(),
+                "compactionsFailed": engine.compactions_failed,
+                "compactionReadBytes": engine.compaction_bytes_read,
+                "commitsPausedMs": ms(engine.pause_time),
+                "corruptions": engine.corruptions,
                 "checkpointsFailed": engine.checkpoints_failed,
                 "lastCheckpointMs": ms(engine.checkpoint_time),
                 "snapshots": engine.snapshots_live,

@@ -1,8 +1,8 @@
 //! How much memory this process may use, and how it is shared out.
 //!
 //! In a container the limit is the cgroup's (version 2 or 1), elsewhere the machine's memory. Of it queries may use 20 %
-//! together; data, which for now is all kept in memory, 60 % (`storage.memoryPercent`); the rest is slack for connections
-//! and buffers.
+//! together; the storage engine's memtable and block cache 60 % (`storage.memoryPercent`); the rest is slack for connections and
+//! buffers.
 
 use std::fs;
 use std::path::Path;

@@ -55,6 +55,10 @@ pub struct Metrics {
     log_syncs: IntCounter,
     log_bytes: IntCounter,
     checkpoints: IntCounter,
+    compactions: IntCounter,
+    corruptions: IntCounter,
+    files_written: IntCounterVec,
+    blocks_read: IntCounterVec,
     storage_bytes: GaugeVec,
     memory_limit: Gauge,
     resident: Gauge,
@@ -130,6 +134,19 @@ impl Metrics {
             log_bytes: make
                 .counter("plimsoll_log_written_bytes_total", "Bytes written to the write-ahead log.")?,
             checkpoints: make.counter("plimsoll_checkpoints_total", "Checkpoints of memory to files.")?,
+            compactions: make.counter("plimsoll_compactions_total", "Compactions of data files.")?,
+            corruptions: make
+                .counter("plimsoll_corruptions_total", "Times that a data file was found damaged.")?,
+            files_written: make.counters(
+                "plimsoll_files_written_bytes_total",
+                "Bytes of data files written, by what wrote them.",
+                &["by"],
+            )?,
+            blocks_read: make.counters(
+                "plimsoll_blocks_read_total",
+                "Blocks of data files read, by where they were found.",
+                &["from"],
+            )?,
             storage_bytes: make.gauge_vec(
                 "plimsoll_storage_bytes",
                 "Bytes of storage, by where.",
@@ -210,6 +227,14 @@ impl Metrics {
             raise(&self.log_syncs, engine.log_syncs);
             raise(&self.log_bytes, engine.log_bytes);
             raise(&self.checkpoints, engine.checkpoints);
+            raise(&self.compactions, engine.compactions);
+            raise(&self.corruptions, engine.corruptions);
+            for (by, bytes) in &engine.written {
+                raise(&self.files_written.with_label_values(&[*by]), *bytes);
+            }
+            for (from, blocks) in &engine.blocks {
+                raise(&self.blocks_read.with_label_values(&[*from]), *blocks);
+            }
             for (place, bytes) in &engine.bytes {
                 self.storage_bytes.with_label_values(&[place]).set(*bytes as f64);
             }

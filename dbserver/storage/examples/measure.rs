@@ -20,7 +20,7 @@ fn main() -> Result<(), Error> {
     if let Err(error) = std::fs::remove_dir_all(dir) {
         println!("nothing to empty: {error}");
     }
-    let options = Options { memory_limit: 8 << 30, wal_bytes_max: 1 << 30, ..Options::default() };
+    let options = Options { memtable_bytes: 8 << 30, wal_bytes_max: 1 << 30, ..Options::default() };
     let engine = Engine::open(RealIo::shared(), dir, options.clone())?;
     println!("{:40} {:>12}", "resident memory before", resident());
 

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::checkpoint;
 use crate::error::{Error, Result};
 use crate::io::Io;
 use crate::key::TreeId;
-use crate::manifest::Manifest;
+use crate::lsm::Files;
 use crate::memtable::Trees;
 use crate::mvcc::{Garbage, Isolation, LockManager, Serializable, Slots, Snapshots, Transaction};
 use crate::options::Options;
@@ -26,8 +25,17 @@ pub(crate) const KEY_MAX: usize = 64 << 10;
 pub(crate) const VALUE_MAX: usize = 1 << 30;
 /// Rows cleaned up by a commit that wrote something.
 const CLEAN_PER_COMMIT: usize = 16;
-/// Log that makes a checkpoint worthwhile when closing: less is replayed in a moment.
-const CLOSE_CHECKPOINT_BYTES: u64 = 16 << 20;
+/// Log that makes a flush worthwhile when closing: less is replayed in a moment.
+const CLOSE_FLUSH_BYTES: u64 = 16 << 20;
+/// How long the log's flusher pauses after a batch, at most, so that writers do not outrun flush and compaction.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// Files of L0 from which on writers are slowed, and those at which they are slowed most.
+const L0_SLOW: (usize, usize) = (16, 64);
+/// How many flushes a writer waits for before it is refused, and how long for each.
+const MEMORY_FLUSHES: usize = 3;
+const MEMORY_WAIT: Duration = Duration::from_secs(10);
+/// Pause after a compaction that failed.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// What transactions, snapshots and threads share.
 pub(crate) struct Shared {
@@ -42,20 +50,23 @@ pub(crate) struct Shared {
     pub log: Log,
     pub garbage: Garbage,
     pub next_txn: AtomicU64,
+    pub files: Files,
     pub counters: Counters,
-    /// The manifest in force; held while a checkpoint runs.
-    pub manifest: Mutex<Manifest>,
     chores: Mutex<Chores>,
+    /// The maintenance threads': there is something to do.
     chore: Condvar,
-    /// Whether a checkpoint has been asked for, so that commits need not take the mutex to ask again.
-    checkpoint_asked: AtomicBool,
+    /// Those who wait for memory: a flush has ended.
+    flushed: Condvar,
+    /// Whether a flush has been asked for, so that commits need not take the mutex to ask again.
+    flush_asked: AtomicBool,
 }
 
-/// What the maintenance thread is to do.
+/// What the maintenance threads are to do.
 #[derive(Default)]
 struct Chores {
-    checkpoint: bool,
+    flush: bool,
     clean: bool,
+    compact: bool,
     closing: bool,
 }
 
@@ -73,6 +84,8 @@ pub(crate) struct Counters {
     pub log_at_checkpoint: AtomicU64,
     /// Bytes that the log had when it was opened.
     pub log_at_open: AtomicU64,
+    /// Time that batches of the log were held back.
+    pub pause_nanos: AtomicU64,
     /// After a failed checkpoint: logged bytes before which it is not tried again.
     pub checkpoint_not_before: AtomicU64,
     pub recovery_nanos: AtomicU64,
@@ -80,32 +93,55 @@ pub(crate) struct Counters {
 }
 
 impl Shared {
-    /// [`Error::OutOfMemory`] where a row of this size would pass the limit.
-    pub fn check_memory(&self, bytes: usize) -> Result<()> {
-        let used_bytes = self.trees.memory_bytes();
-        let limit_bytes = self.options.memory_limit;
-        if used_bytes.saturating_add(bytes as u64) > limit_bytes {
-            // Rows deleted since may only wait to be cleaned: the next attempt finds the room.
-            self.chores.lock().clean = true;
-            self.chore.notify_one();
-            return Err(Error::OutOfMemory { used_bytes, limit_bytes });
+    /// Room in memory for a row of this size. Waits for a flush where there is none.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where what nobody may move to files yet takes all there is.
+    pub fn check_memory(self: &Arc<Self>, bytes: usize) -> Result<()> {
+        let limit_bytes = self.options.memtable_bytes;
+        let has_room = || self.trees.memory_bytes().saturating_add(bytes as u64) <= limit_bytes;
+        if has_room() {
+            return Ok(());
         }
+        if self.options.background {
+            let mut chores = self.chores.lock();
+            // The flush that is on its way may have begun too early to help; the one after it did not.
+            for _ in 0..MEMORY_FLUSHES {
+                if has_room() || chores.closing {
+                    break;
+                }
+                chores.flush = true;
+                self.chore.notify_all();
+                self.flushed.wait_for(&mut chores, MEMORY_WAIT);
+            }
+        } else {
+            self.relieve_memory()?;
+        }
+        let used_bytes = self.trees.memory_bytes();
+        if has_room() { Ok(()) } else { Err(Error::OutOfMemory { used_bytes, limit_bytes }) }
+    }
+
+    /// Flushes, and takes rows from memory.
+    fn relieve_memory(self: &Arc<Self>) -> Result<()> {
+        self.flush_memtable()?;
+        self.garbage.collect(self, usize::MAX, true);
+        self.evict(self.options.memtable_bytes / 2);
         Ok(())
     }
 
-    /// A commit's share of the cleaning; and it asks for a checkpoint where one is due.
+    /// A commit's share of the cleaning; and it asks for a flush where one is due.
     pub fn collect_garbage(&self) {
         let too_large = self.garbage.collect(self, CLEAN_PER_COMMIT, !self.options.background);
         if !self.options.background {
             return;
         }
-        let checkpoint = self.is_checkpoint_due() && !self.checkpoint_asked.swap(true, Ordering::AcqRel);
-        if too_large || checkpoint {
+        let flush = self.is_flush_due() && !self.flush_asked.swap(true, Ordering::AcqRel);
+        if too_large || flush {
             let mut chores = self.chores.lock();
             chores.clean |= too_large;
-            chores.checkpoint |= checkpoint;
+            chores.flush |= flush;
             drop(chores);
-            self.chore.notify_one();
+            self.chore.notify_all();
         }
     }
 
@@ -113,59 +149,134 @@ impl Shared {
     fn clean_if_much(&self) {
         if self.garbage.is_much(self) {
             self.chores.lock().clean = true;
-            self.chore.notify_one();
+            self.chore.notify_all();
         }
     }
 
-    fn log_since_checkpoint(&self) -> u64 {
+    /// The next flush comes at once.
+    pub fn ask_to_flush(&self) {
+        self.chores.lock().flush = true;
+        self.chore.notify_all();
+    }
+
+    /// There may be something to compact.
+    pub fn ask_to_compact(&self) {
+        self.chores.lock().compact = true;
+        self.chore.notify_all();
+    }
+
+    /// [`Error::Closed`] where the engine is being closed, [`Error::Fatal`] where its log has failed.
+    pub fn check_open(&self) -> Result<()> {
+        self.log.check()?;
+        if self.chores.lock().closing { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    fn log_since_flush(&self) -> u64 {
         let logged = self.log.counters.bytes.load(Ordering::Relaxed);
         let at_checkpoint = self.counters.log_at_checkpoint.load(Ordering::Relaxed);
         let before = if at_checkpoint == 0 { self.counters.log_at_open.load(Ordering::Relaxed) } else { 0 };
         before + logged.saturating_sub(at_checkpoint)
     }
 
-    /// The cap of the log grows with the data, so that checkpoints write a bounded multiple of what the log does.
-    fn is_checkpoint_due(&self) -> bool {
-        let cap = self.options.wal_bytes_max.max(self.trees.memory_bytes() / 2);
-        self.log_since_checkpoint() > cap
-            && self.log.counters.bytes.load(Ordering::Relaxed)
-                >= self.counters.checkpoint_not_before.load(Ordering::Relaxed)
+    /// Half of the memory for rows may fill, and the log up to its cap.
+    fn is_flush_due(&self) -> bool {
+        let due = self.log_since_flush() > self.options.wal_bytes_max
+            || self.trees.memory_bytes() > self.options.memtable_bytes / 4 * 3;
+        let logged = self.log.counters.bytes.load(Ordering::Relaxed);
+        due && logged >= self.counters.checkpoint_not_before.load(Ordering::Relaxed)
     }
 
-    fn checkpoint(self: &Arc<Self>) -> Result<()> {
-        let result = checkpoint::checkpoint(self);
+    fn flush_and_count(self: &Arc<Self>) -> Result<()> {
+        let result = self.flush_memtable();
         if let Err(error) = &result {
-            tracing::warn!(%error, "checkpoint failed, the log is kept");
+            tracing::warn!(%error, "could not flush the memtable, the log is kept");
             self.counters.checkpoints_failed.fetch_add(1, Ordering::Relaxed);
             let logged = self.log.counters.bytes.load(Ordering::Relaxed);
-            self.counters
-                .checkpoint_not_before
-                .store(logged + self.options.wal_bytes_max / 8, Ordering::Relaxed);
+            let again = logged + self.options.wal_bytes_max / 8;
+            self.counters.checkpoint_not_before.store(again, Ordering::Relaxed);
         }
-        self.checkpoint_asked.store(false, Ordering::Release);
+        self.flush_asked.store(false, Ordering::Release);
         result
+    }
+
+    /// How far behind flush and compaction are, from 0 (not at all) to 1.
+    fn pressure(&self) -> f64 {
+        let (slow, stop) = L0_SLOW;
+        let l0 = self.files.settled_l0();
+        let files = l0.saturating_sub(slow) as f64 / (stop - slow) as f64;
+        let limit = self.options.memtable_bytes as f64;
+        let memory = (self.trees.memory_bytes() as f64 / limit - 0.8) / 0.2;
+        files.max(memory).clamp(0.0, 1.0)
+    }
+
+    /// After each batch of the log: where flush or compaction fall behind, the next batch, and with it its commits, waits in
+    /// proportion.
+    fn after_batch(&self) {
+        self.clean_if_much();
+        let pressure = self.pressure();
+        if pressure > 0.0 {
+            let pause = PAUSE_MAX.mul_f64(pressure);
+            let nanos = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
+            self.counters.pause_nanos.fetch_add(nanos, Ordering::Relaxed);
+            self.io.sleep(pause);
+        }
     }
 
     /// The maintenance thread's life.
     fn run_maintenance(self: &Arc<Self>) {
         loop {
             let mut chores = self.chores.lock();
-            while !chores.checkpoint && !chores.clean && !chores.closing {
+            while !chores.flush && !chores.clean && !chores.closing {
                 self.chore.wait(&mut chores);
             }
             if chores.closing || self.log.is_fatal() {
                 return;
             }
-            let (checkpoint, clean) =
-                (std::mem::take(&mut chores.checkpoint), std::mem::take(&mut chores.clean));
+            let (flush, clean) = (std::mem::take(&mut chores.flush), std::mem::take(&mut chores.clean));
             drop(chores);
             if clean {
                 self.garbage.collect(self, usize::MAX, true);
             }
-            if checkpoint {
+            if flush {
                 // A failure has been counted and logged; it is tried again when the log has grown.
-                if self.checkpoint().is_ok() {
+                if self.flush_and_count().is_ok() {
                     self.garbage.collect(self, usize::MAX, true);
+                    if self.trees.memory_bytes() > self.options.memtable_bytes / 4 * 3 {
+                        self.evict(self.options.memtable_bytes / 2);
+                    }
+                }
+                let _chores = self.chores.lock();
+                self.flushed.notify_all();
+            }
+            self.ask_to_compact();
+        }
+    }
+
+    /// The compaction thread's life.
+    fn run_compaction(self: &Arc<Self>) {
+        loop {
+            let mut chores = self.chores.lock();
+            while !chores.compact && !chores.closing {
+                self.chore.wait(&mut chores);
+            }
+            if chores.closing || self.log.is_fatal() {
+                return;
+            }
+            chores.compact = false;
+            drop(chores);
+            loop {
+                match self.compact() {
+                    Ok(true) => {}
+                    Ok(false) | Err(Error::Closed) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "could not compact");
+                        self.files.counters.compactions_failed.fetch_add(1, Ordering::Relaxed);
+                        let mut chores = self.chores.lock();
+                        if !chores.closing {
+                            self.chore.wait_for(&mut chores, RETRY_PAUSE);
+                        }
+                        break;
+                    }
                 }
             }
         }
@@ -185,6 +296,7 @@ impl Handle {
         self.shared.log.close();
         self.shared.chores.lock().closing = true;
         self.shared.chore.notify_all();
+        self.shared.flushed.notify_all();
         for thread in self.threads.lock().drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the storage engine has panicked");
@@ -207,23 +319,23 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens a data directory, creating it where it does not exist: locks it, loads the last checkpoint, replays the
-    /// log after it.
+    /// Opens a data directory, creating it where it does not exist: locks it, opens its files, replays the log after them.
     ///
     /// # Errors
     /// [`Error::DirectoryLocked`] where another engine has it; [`Error::Corruption`] and [`Error::UnknownFormat`] name
-    /// the file and position that cannot be read. Data beyond the memory limit opens, and can be read and deleted from.
+    /// the file and position that cannot be read.
     pub fn open(io: Arc<dyn Io>, dir: &Path, options: Options) -> Result<Engine> {
         io.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))?;
         let directory = io.lock_dir(dir).map_err(|error| Error::io("lock", dir, error))?;
         let directory = directory.ok_or_else(|| Error::DirectoryLocked { dir: dir.to_path_buf() })?;
         let begun = io.now();
-        let Recovered { trees, manifest, segments, start, records } = recover(&io, dir, &options)?;
+        let Recovered { trees, files, segments, start, records, replayed_from } =
+            recover(&io, dir, &options)?;
         let counters = Counters::default();
         let took = io.now().saturating_duration_since(begun);
         counters.recovery_nanos.store(nanos(took), Ordering::Relaxed);
         counters.recovery_records.store(records, Ordering::Relaxed);
-        counters.log_at_open.store(start.lsn - manifest.replay_from, Ordering::Relaxed);
+        counters.log_at_open.store(start.lsn - replayed_from, Ordering::Relaxed);
         let snapshots = Arc::new(Snapshots::new(start.timestamp));
         let log = Log::new(Arc::clone(&io), segments, Arc::clone(&snapshots), &start, &options);
         tracing::info!(
@@ -244,11 +356,12 @@ impl Engine {
             log,
             garbage: Garbage::default(),
             next_txn: AtomicU64::new(1),
+            files,
             counters,
-            manifest: Mutex::new(manifest),
             chores: Mutex::default(),
             chore: Condvar::new(),
-            checkpoint_asked: AtomicBool::new(false),
+            flushed: Condvar::new(),
+            flush_asked: AtomicBool::new(false),
         });
         let handle = Handle {
             shared: Arc::clone(&shared),
@@ -263,9 +376,11 @@ impl Engine {
                 handle.threads.lock().push(thread);
                 Ok::<(), Error>(())
             };
-            spawn("wal-flusher", |shared| shared.log.run_flusher(|| shared.clean_if_much()))?;
+            spawn("wal-flusher", |shared| shared.log.run_flusher(|| shared.after_batch()))?;
             spawn("wal-preparer", |shared| shared.log.run_preparer())?;
             spawn("maintenance", Shared::run_maintenance)?;
+            spawn("compaction", Shared::run_compaction)?;
+            shared.ask_to_compact();
         }
         Ok(Engine { handle: Arc::new(handle) })
     }
@@ -276,14 +391,36 @@ impl Engine {
         Transaction::new(&self.handle.shared, isolation)
     }
 
-    /// Writes all rows to immutable files, so that the log before can be recycled. Commits and reads go on meanwhile.
-    /// Also happens in the background whenever the log has grown enough.
+    /// Writes what was committed since the last time to files, so that the log before can be recycled. Commits and reads go on
+    /// meanwhile. Also happens in the background whenever the log or the memtable has grown enough.
     ///
     /// # Errors
     /// [`Error::DiskFull`] and [`Error::Io`]; then the log is kept and nothing is lost.
     pub fn checkpoint(&self) -> Result<()> {
-        self.handle.shared.checkpoint()?;
-        self.handle.shared.garbage.collect(&self.handle.shared, usize::MAX, true);
+        let shared = &self.handle.shared;
+        shared.flush_and_count()?;
+        shared.garbage.collect(shared, usize::MAX, true);
+        if shared.options.background {
+            shared.ask_to_compact();
+        }
+        Ok(())
+    }
+
+    /// Merges a few files into the next level, where that is due; answers whether it was. Also happens in the background.
+    ///
+    /// # Errors
+    /// As [`Engine::checkpoint`], and [`Error::Corruption`]; then the files stay as they are.
+    pub fn compact(&self) -> Result<bool> {
+        self.handle.shared.compact()
+    }
+
+    /// Flushes, and takes from memory whatever is in files, down to this many bytes.
+    ///
+    /// # Errors
+    /// As [`Engine::checkpoint`].
+    pub fn shrink_memory(&self, bytes: u64) -> Result<()> {
+        self.checkpoint()?;
+        self.handle.shared.evict(bytes);
         Ok(())
     }
 
@@ -295,7 +432,7 @@ impl Engine {
         self.handle.shared.log.flush().map(|_| ())
     }
 
-    /// Makes the log durable, checkpoints where that shortens the next start, and stops the engine's threads. Later
+    /// Makes the log durable, flushes where that shortens the next start, and stops the engine's threads. Later
     /// commits get [`Error::Closed`].
     ///
     /// # Errors
@@ -303,7 +440,7 @@ impl Engine {
     pub fn close(&self) -> Result<()> {
         let shared = &self.handle.shared;
         let result = shared.log.flush().and_then(|_| {
-            if shared.log_since_checkpoint() > CLOSE_CHECKPOINT_BYTES { shared.checkpoint() } else { Ok(()) }
+            if shared.log_since_flush() > CLOSE_FLUSH_BYTES { shared.flush_and_count() } else { Ok(()) }
         });
         self.handle.stop();
         result
@@ -316,17 +453,33 @@ impl Engine {
         let (counters, log) = (&shared.counters, &shared.log.counters);
         let position = shared.log.position();
         let trees = shared.trees.all();
+        let (files, set) = (&shared.files, shared.files.set());
+        let levels = u8::try_from(set.levels.len()).unwrap_or(u8::MAX);
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             memory_bytes: shared.trees.memory_bytes(),
-            memory_limit_bytes: shared.options.memory_limit,
+            memory_limit_bytes: shared.options.memtable_bytes,
+            cache_bytes: files.cache.bytes(),
+            cache_limit_bytes: shared.options.cache_bytes,
+            cache_hits: load(&files.cache.hits),
+            cache_misses: load(&files.cache.misses),
+            files: (0..=levels).map(|level| set.level_files(level)).collect(),
+            file_bytes: (0..=levels).map(|level| set.level_bytes(level)).collect(),
+            flush_bytes: load(&files.counters.flush_bytes),
+            staged_bytes: load(&files.counters.staged_bytes),
+            compactions: load(&files.counters.compactions),
+            compactions_failed: load(&files.counters.compactions_failed),
+            compaction_bytes_read: load(&files.counters.compaction_bytes_read),
+            compaction_bytes_written: load(&files.counters.compaction_bytes_written),
+            corruptions: load(&files.counters.corruptions),
+            pause_time: Duration::from_nanos(load(&counters.pause_nanos)),
             rows: trees.iter().map(|tree| count(&tree.live)).sum(),
             trees: trees.iter().filter(|tree| count(&tree.live) > 0).count() as u64,
             wal_bytes: load(&log.bytes),
             wal_writes: load(&log.writes),
             wal_syncs: load(&log.syncs),
             wal_sync_time: Duration::from_nanos(load(&log.sync_nanos)),
-            wal_bytes_since_checkpoint: shared.log_since_checkpoint(),
+            wal_bytes_since_checkpoint: shared.log_since_flush(),
             last_lsn: position.end,
             durable_lsn: load(&log.durable),
             checkpoints: load(&counters.checkpoints),
@@ -355,10 +508,12 @@ impl Engine {
         self.handle.shared.trees.get(tree).map_or(0, |tree| count(&tree.live))
     }
 
-    /// About how many bytes of memory the tree takes.
+    /// About how many bytes the tree takes: in memory, and in the files that hold nothing else.
     #[must_use]
     pub fn tree_bytes(&self, tree: TreeId) -> u64 {
-        self.handle.shared.trees.get(tree).map_or(0, |tree| count(&tree.bytes))
+        let shared = &self.handle.shared;
+        let memory = shared.trees.get(tree).map_or(0, |tree| count(&tree.bytes));
+        memory + shared.files.set().tree_bytes(tree)
     }
 
     /// A name for a new tree, never handed out before. A tree begins to exist with its first row.

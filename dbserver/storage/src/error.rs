@@ -38,12 +38,12 @@ pub enum Error {
         cycle: Vec<WaitsFor>,
     },
 
-    /// The data would outgrow the memory it may use (53200). Nothing was changed.
-    #[error("out of memory for data: {used_bytes} of {limit_bytes} bytes are in use")]
+    /// What is being written would outgrow the memory it may use before files could take it (53200). Nothing was changed.
+    #[error("out of memory for writes: {used_bytes} of {limit_bytes} bytes are in use")]
     OutOfMemory {
         /// Bytes in use by rows and their versions.
         used_bytes: u64,
-        /// The limit from [`crate::Options::memory_limit`].
+        /// The limit from [`crate::Options::memtable_bytes`].
         limit_bytes: u64,
     },
 

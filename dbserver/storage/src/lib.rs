@@ -1,5 +1,5 @@
-//! Plimsoll's storage engine: one keyspace of ordered maps ("trees") under multi-version concurrency control, made
-//! durable by one write-ahead log and checkpoints to immutable files.
+//! Plimsoll's storage engine: one keyspace of ordered maps ("trees") under multi-version concurrency control: a memtable made
+//! durable by one write-ahead log, over a log-structured merge tree of immutable files.
 //!
 //! It knows keys and bytes, no SQL types. [`Engine::open`] recovers a data directory; [`Engine::begin`] starts a
 //! [`Transaction`]; its [`Transaction::snapshot`] reads without ever waiting for a writer; writers that meet another
@@ -7,11 +7,11 @@
 //! [`Transaction::commit`] releases locks at once and hands out a [`CommitTicket`], which resolves when the commit is
 //! durable: only then may a client be told.
 
-mod checkpoint;
 mod engine;
 mod error;
 pub mod io;
 mod key;
+mod lsm;
 mod manifest;
 mod memtable;
 mod mvcc;

@@ -6,7 +6,12 @@
 //! 12  u32 CRC-32C of everything after it
 //! 16  u64 log segment size          24  u64 checkpoint timestamp     32  u64 replay from this LSN
 //! 40  u64 next tree number          48  u64 next file number         56  u32 epoch
-//! 60  u32 number of files, then for each: u64 number, u64 bytes, u64 rows
+//! 60  u32 zero
+//! 64  trees with rows (varint count), for each: u64 tree, i64 live rows (an estimate for people)
+//!     dropped trees (varint count) of which files may still have rows, u64 each
+//!     sorted files (varint count), for each: u8 level, then u64 number, u64 bytes, u64 entries, u64 of them deletions,
+//!     u64 newest timestamp, u64 when its transaction committed (0: not a staged file), discarded statements (varint count, u64
+//!     first and last each), first and last user key (varint length, bytes). L0 comes first, newest first.
 //! ```
 //! It is replaced as a whole: written under another name, synced, renamed over the old one, and the directory synced. At
 //! every instant one complete manifest is there, and nothing it names is removed before a manifest that does not name it
@@ -16,20 +21,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::io::{Io, OpenMode};
-use crate::wal::take_u64;
+use crate::key::TreeId;
+use crate::sst::FileMeta;
+use crate::wal::{put_varint, take_u64, take_varint};
 
 const MAGIC: &[u8; 8] = b"PLIMMAN\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const NAME: &str = "MANIFEST";
 const NEW_NAME: &str = "MANIFEST.new";
-
-/// A data file that counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FileEntry {
-    pub number: u64,
-    pub bytes: u64,
-    pub rows: u64,
-}
 
 /// What a data directory consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,7 +42,12 @@ pub(crate) struct Manifest {
     pub next_file: u64,
     /// How many times the directory was opened.
     pub epoch: u32,
-    pub files: Vec<FileEntry>,
+    /// Live rows of each tree.
+    pub live: Vec<(TreeId, i64)>,
+    /// Trees that are gone, of which files may still have rows, ascending.
+    pub dropped: Vec<TreeId>,
+    /// Level and file; L0 newest first.
+    pub files: Vec<(u8, FileMeta)>,
 }
 
 impl Manifest {
@@ -53,11 +57,20 @@ impl Manifest {
             body.extend_from_slice(&field.to_le_bytes());
         }
         body.extend_from_slice(&self.epoch.to_le_bytes());
-        body.extend_from_slice(&(self.files.len() as u32).to_le_bytes());
-        for file in &self.files {
-            for field in [file.number, file.bytes, file.rows] {
-                body.extend_from_slice(&field.to_le_bytes());
-            }
+        body.extend_from_slice(&[0; 4]);
+        put_varint(&mut body, self.live.len() as u64);
+        for (tree, rows) in &self.live {
+            body.extend_from_slice(&tree.0.to_le_bytes());
+            body.extend_from_slice(&rows.to_le_bytes());
+        }
+        put_varint(&mut body, self.dropped.len() as u64);
+        for tree in &self.dropped {
+            body.extend_from_slice(&tree.0.to_le_bytes());
+        }
+        put_varint(&mut body, self.files.len() as u64);
+        for (level, file) in &self.files {
+            body.push(*level);
+            file.encode(&mut body);
         }
         let mut bytes = Vec::with_capacity(16 + body.len());
         bytes.extend_from_slice(MAGIC);
@@ -83,20 +96,26 @@ impl Manifest {
         if got != crc {
             return Err(Error::corrupt(path, 12, format!("checksum {crc:08x}"), format!("{got:08x}")));
         }
-        let mut fields = || take_u64(&mut rest);
         let decoded = (|| {
             let mut manifest = Manifest {
-                segment_size: fields()?,
-                timestamp: fields()?,
-                replay_from: fields()?,
-                next_tree: fields()?,
-                next_file: fields()?,
+                segment_size: take_u64(&mut rest)?,
+                timestamp: take_u64(&mut rest)?,
+                replay_from: take_u64(&mut rest)?,
+                next_tree: take_u64(&mut rest)?,
+                next_file: take_u64(&mut rest)?,
+                epoch: (take_u64(&mut rest)? & 0xffff_ffff) as u32,
                 ..Manifest::default()
             };
-            let words = fields()?;
-            manifest.epoch = (words & 0xffff_ffff) as u32;
-            for _ in 0..words >> 32 {
-                manifest.files.push(FileEntry { number: fields()?, bytes: fields()?, rows: fields()? });
+            for _ in 0..take_varint(&mut rest)? {
+                manifest.live.push((TreeId(take_u64(&mut rest)?), take_u64(&mut rest)?.cast_signed()));
+            }
+            for _ in 0..take_varint(&mut rest)? {
+                manifest.dropped.push(TreeId(take_u64(&mut rest)?));
+            }
+            for _ in 0..take_varint(&mut rest)? {
+                let (level, after) = rest.split_first()?;
+                rest = after;
+                manifest.files.push((*level, FileMeta::decode(&mut rest)?));
             }
             Some(manifest)
         })();
@@ -144,7 +163,9 @@ mod tests {
             next_tree: 4,
             next_file: 5,
             epoch: 6,
-            files: vec![FileEntry { number: 7, bytes: 8, rows: 9 }],
+            live: vec![(TreeId(1), -2), (TreeId(3), 4)],
+            dropped: vec![TreeId(9)],
+            files: vec![(0, FileMeta { number: 7, ..FileMeta::default() }), (2, FileMeta::default())],
         };
         let path = Path::new("MANIFEST");
         let bytes = manifest.encode();

@@ -1,20 +1,23 @@
 //! Opening a data directory: the manifest's files, then the log after them.
 //!
-//! The log is read twice. The first pass finds its end, checks that it is an end and not damage, and learns which
-//! transactions committed; the second applies their writes in the order of the log. Row locks make that order the right
-//! one for each row, so a part of a large transaction can be applied where it stands, before its commit.
+//! Files are opened, not read. The log after them is replayed into the memtable, in its order: row locks make that the right one
+//! for each row. Where it ends it is checked that this is an end and not damage, before anything is believed.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::RwLock;
 
 use crate::error::{Error, Result};
 use crate::io::Io;
-use crate::key::{Key, TreeId, Value};
+use crate::key::{TreeId, Value};
+use crate::lsm::{FileSet, Files};
 use crate::manifest::Manifest;
-use crate::memtable::{BTree, Cell, Change, Row, Tree, Trees, Version, row_bytes};
+use crate::memtable::{Cell, Change, Row, Tree, Trees, Version};
+use crate::mvcc::{TxnState, forget};
 use crate::options::Options;
-use crate::sst::{SstReader, file_name, file_number};
+use crate::sst::{BlockCache, FileMeta, Staged, Table, file_name, file_number, tree_of};
 use crate::wal::{Commit, Kind, LogStart, Op, Reader, Record, SegmentSize, Segments, ops, take_u64};
 
 /// Directory of the sorted files.
@@ -25,10 +28,13 @@ pub(crate) const WAL_DIR: &str = "wal";
 /// A directory read back.
 pub(crate) struct Recovered {
     pub trees: Trees,
-    pub manifest: Manifest,
+    pub files: Files,
     pub segments: Segments,
     pub start: LogStart,
+    /// Log records replayed.
     pub records: u64,
+    /// Where the replay began.
+    pub replayed_from: u64,
 }
 
 /// Reads a locked directory, or makes a new one of it.
@@ -46,13 +52,40 @@ pub(crate) fn recover(io: &Arc<dyn Io>, dir: &Path, options: &Options) -> Result
         None => create(&**io, dir, &sst_dir, &segments)?,
     };
 
-    let trees = Trees::default();
-    load_files(&**io, &sst_dir, &manifest, &trees)?;
-    let mut replay =
-        Replay { segments: &segments, manifest: &manifest, trees: &trees, outcome: Outcome::default() };
-    replay.first_pass()?;
-    replay.second_pass()?;
-    let outcome = replay.outcome;
+    let cache = Arc::new(BlockCache::new(options.cache_bytes));
+    let open = |meta: &FileMeta| {
+        let staged = meta.committed.map(|timestamp| {
+            let state = TxnState::new(0);
+            state.commit(timestamp);
+            Staged { state: Arc::new(state), discards: Arc::new(RwLock::new(meta.discards.clone())) }
+        });
+        let path = sst_dir.join(file_name(meta.number));
+        Table::open(io, &path, &cache, meta.clone(), staged).map(Arc::new)
+    };
+    let mut set = FileSet::default();
+    for (level, meta) in &manifest.files {
+        set.add(*level, open(meta)?);
+    }
+    let in_files =
+        set.all().map(|(_, table)| tree_of(&table.meta.max).0.saturating_add(1)).max().unwrap_or(0);
+    let trees = Trees::opened(manifest.next_tree.max(in_files), &manifest.dropped);
+    for (id, rows) in &manifest.live {
+        if let Some(tree) = trees.get(*id) {
+            tree.live.store(*rows, Ordering::Relaxed);
+        }
+    }
+    let mut replay = Replay {
+        segments: &segments,
+        manifest: &manifest,
+        trees: &trees,
+        staged: Vec::new(),
+        outcome: Outcome::default(),
+    };
+    replay.run()?;
+    let Replay { staged, outcome, .. } = replay;
+    for meta in &staged {
+        set.l0.insert(0, open(meta)?);
+    }
 
     // What was read may be in the page cache only (the process was killed, not the machine): it is shown to readers
     // from here on, so it must be durable now.
@@ -60,7 +93,8 @@ pub(crate) fn recover(io: &Arc<dyn Io>, dir: &Path, options: &Options) -> Result
         segments.sync(manifest.replay_from, outcome.end)?;
     }
     let capacity = tidy_segments(&segments, manifest.replay_from, outcome.end)?;
-    remove_orphans(&**io, &sst_dir, &manifest)?;
+    let highest = remove_orphans(&**io, &sst_dir, &set)?;
+    manifest.next_file = manifest.next_file.max(highest + 1);
     manifest.epoch += 1;
     manifest.store(&**io, dir)?;
     let start = LogStart {
@@ -70,7 +104,9 @@ pub(crate) fn recover(io: &Arc<dyn Io>, dir: &Path, options: &Options) -> Result
         epoch: manifest.epoch,
         capacity,
     };
-    Ok(Recovered { trees, manifest, segments, start, records: outcome.records })
+    let replayed_from = manifest.replay_from;
+    let files = Files::new(Arc::clone(io), dir.to_path_buf(), cache, set, manifest, options.file_bytes);
+    Ok(Recovered { trees, files, segments, start, records: outcome.records, replayed_from })
 }
 
 /// A new directory: its first log segment, then its first manifest. Before that is durable, nothing was promised.
@@ -106,48 +142,6 @@ fn create(io: &dyn Io, dir: &Path, sst_dir: &Path, segments: &Segments) -> Resul
     Ok(manifest)
 }
 
-/// Loads the checkpoint's rows, which come in order, into trees.
-fn load_files(io: &dyn Io, sst_dir: &Path, manifest: &Manifest, trees: &Trees) -> Result<()> {
-    let mut current: Option<(Arc<Tree>, BTree, Change)> = None;
-    let finish = |current: &mut Option<(Arc<Tree>, BTree, Change)>| {
-        if let Some((tree, rows, change)) = current.take() {
-            *tree.rows.write() = rows;
-            trees.account(&tree, &change);
-        }
-    };
-    for file in &manifest.files {
-        let path = sst_dir.join(file_name(file.number));
-        let reader = SstReader::open(io, &path, file.number, file.bytes)?;
-        if reader.rows != file.rows {
-            return Err(Error::corrupt(&path, 0, format!("{} rows", file.rows), reader.rows));
-        }
-        reader.for_each(|id, key, timestamp, value| {
-            if current.as_ref().is_none_or(|(tree, ..)| tree.id != id) {
-                finish(&mut current);
-                let tree = tree_of(trees, id, &path)?;
-                let rows = std::mem::take(&mut *tree.rows.write());
-                current = Some((tree, rows, Change::default()));
-            }
-            if let Some((_, rows, change)) = &mut current {
-                let row = Row {
-                    key: Key::new(key),
-                    head: Version::committed(timestamp, Cell::Live(Value::new(value))),
-                };
-                change.bytes += row_bytes(&row.key);
-                change.row_versions(&row, 1);
-                rows.insert(row);
-            }
-            Ok(())
-        })?;
-    }
-    finish(&mut current);
-    Ok(())
-}
-
-fn tree_of(trees: &Trees, id: TreeId, file: &Path) -> Result<Arc<Tree>> {
-    trees.get_or_create(id).ok_or_else(|| Error::corrupt(file, 0, "a tree number", id.0))
-}
-
 /// What the log says.
 #[derive(Default)]
 struct Outcome {
@@ -155,14 +149,14 @@ struct Outcome {
     timestamp: u64,
     next_tree: u64,
     records: u64,
-    /// Transactions that logged more than one record, by epoch and number: numbers begin again when the process does.
-    committed: HashMap<(u32, u64), Commit>,
 }
 
 struct Replay<'a> {
     segments: &'a Segments,
     manifest: &'a Manifest,
     trees: &'a Trees,
+    /// Staged files of the commits, oldest first.
+    staged: Vec<FileMeta>,
     outcome: Outcome,
 }
 
@@ -173,25 +167,25 @@ impl Replay<'_> {
         Error::corrupt(&path, lsn, "a log record of a known form", "an unknown one")
     }
 
-    fn first_pass(&mut self) -> Result<()> {
+    fn run(&mut self) -> Result<()> {
         let mut reader = Reader::new(self.segments, self.manifest.replay_from);
         if !self.segments.is_present(self.segments.size.segment_of(self.manifest.replay_from))? {
             let path = self.segments.path(self.segments.size.segment_of(self.manifest.replay_from));
             return Err(Error::corrupt(&path, 0, "the log segment that the manifest names", "none"));
         }
-        while let Some(Record { kind, epoch, lsn, mut payload }) = reader.next()? {
+        while let Some(Record { kind, lsn, mut payload, .. }) = reader.next()? {
             self.outcome.records += 1;
             match kind {
-                Kind::Chunk => {}
                 Kind::Trees => {
                     let below = take_u64(&mut payload).ok_or_else(|| self.nonsense(lsn))?;
                     self.outcome.next_tree = self.outcome.next_tree.max(below);
                 }
                 Kind::Commit => {
-                    let (commit, _) = Commit::decode(payload).ok_or_else(|| self.nonsense(lsn))?;
+                    let (commit, writes) = Commit::decode(payload).ok_or_else(|| self.nonsense(lsn))?;
                     self.outcome.timestamp = self.outcome.timestamp.max(commit.timestamp);
-                    if commit.first > 0 {
-                        self.outcome.committed.insert((epoch, commit.txn), commit);
+                    // What is in the files already is not done again.
+                    if commit.timestamp > self.manifest.timestamp {
+                        self.commit(lsn, commit, writes)?;
                     }
                 }
             }
@@ -201,73 +195,50 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn second_pass(&mut self) -> Result<()> {
-        let mut reader = Reader::new(self.segments, self.manifest.replay_from);
-        while reader.lsn < self.outcome.end {
-            let Some(Record { kind, epoch, lsn, mut payload }) = reader.next()? else {
-                return Err(self.nonsense(reader.lsn));
-            };
-            match kind {
-                Kind::Trees => {}
-                Kind::Chunk => {
-                    let fields = (take_u64(&mut payload), take_u64(&mut payload));
-                    let (Some(txn), Some(first)) = fields else { return Err(self.nonsense(lsn)) };
-                    if let Some(commit) = self.outcome.committed.get(&(epoch, txn)) {
-                        self.apply(lsn, commit, first, payload)?;
-                    }
-                }
-                Kind::Commit => {
-                    let (commit, writes) = Commit::decode(payload).ok_or_else(|| self.nonsense(lsn))?;
-                    self.apply(lsn, &commit, commit.first, writes)?;
-                    if commit.timestamp > self.manifest.timestamp {
-                        commit.drops.iter().for_each(|tree| self.trees.remove(*tree));
-                    }
-                }
+    fn commit(&mut self, lsn: u64, commit: Commit, writes: &[u8]) -> Result<()> {
+        for meta in &commit.staged {
+            // Any tree in between may be in it, but those that were dropped before.
+            let between = (tree_of(&meta.min).0..=tree_of(&meta.max).0).map(TreeId);
+            for tree in between.filter(|tree| !self.trees.is_dropped(*tree)) {
+                self.trees.get_or_create(tree).ok_or_else(|| self.nonsense(lsn))?.leaves_memory();
             }
         }
-        Ok(())
-    }
-
-    fn apply(&self, lsn: u64, commit: &Commit, first: u64, writes: &[u8]) -> Result<()> {
-        if commit.timestamp <= self.manifest.timestamp {
-            return Ok(());
-        }
-        for (index, op) in (first..).zip(ops(writes)) {
+        for op in ops(writes) {
             let op = op.ok_or_else(|| self.nonsense(lsn))?;
-            if commit.discards.iter().any(|(from, to)| (*from..*to).contains(&index)) {
-                continue;
-            }
             let tree = self.trees.get_or_create(op.tree).ok_or_else(|| self.nonsense(lsn))?;
-            let mut change = Change::default();
-            write(&mut tree.rows.write(), op, commit.timestamp, &mut change);
+            let mut change = Change { bytes: 0, live: op.live };
+            write(&tree, op, commit.timestamp, &mut change);
             self.trees.account(&tree, &change);
         }
+        commit.drops.iter().for_each(|tree| self.trees.remove(*tree, commit.timestamp));
+        let staged = commit.staged.into_iter();
+        self.staged.extend(staged.map(|meta| FileMeta { committed: Some(commit.timestamp), ..meta }));
         Ok(())
     }
 }
 
 /// The row as the write leaves it; there are no snapshots yet that could need what it was.
-fn write(rows: &mut BTree, op: Op<'_>, timestamp: u64, change: &mut Change) {
-    match (rows.get_mut(op.key), op.value) {
-        (Some(row), Some(value)) => {
-            change.row_versions(row, -1);
-            row.head = Version::committed(timestamp, Cell::Live(Value::new(value)));
-            change.row_versions(row, 1);
+fn write(tree: &Tree, op: Op<'_>, timestamp: u64, change: &mut Change) {
+    let mut rows = tree.rows.write();
+    let partial = tree.is_partial();
+    let cell = match op.value {
+        Some(value) => Cell::Live(Value::new(value)),
+        // Nothing in any file needs to be hidden.
+        None if !partial => return forget(&mut rows, op.key, change),
+        None => Cell::Tombstone,
+    };
+    let head = Version::committed(timestamp, cell);
+    match rows.get_mut(op.key) {
+        Some(row) => {
+            change.row(row, -1);
+            row.head = head;
+            change.row(row, 1);
         }
-        (None, Some(value)) => {
-            let head = Version::committed(timestamp, Cell::Live(Value::new(value)));
-            let row = Row { key: Key::new(op.key), head };
-            change.bytes += row_bytes(&row.key);
-            change.row_versions(&row, 1);
+        None => {
+            let row = Row::new(op.key, head, partial);
+            change.row(&row, 1);
             rows.insert(row);
         }
-        (Some(_), None) => {
-            if let Some(row) = rows.remove(op.key) {
-                change.bytes -= row_bytes(&row.key);
-                change.row_versions(&row, -1);
-            }
-        }
-        (None, None) => {}
     }
 }
 
@@ -289,14 +260,17 @@ fn tidy_segments(segments: &Segments, replay_from: u64, end: u64) -> Result<u64>
     Ok(size.start_of(prepared + 1))
 }
 
-/// Removes files of a checkpoint that was not finished, or that has been replaced.
-fn remove_orphans(io: &dyn Io, sst_dir: &Path, manifest: &Manifest) -> Result<()> {
+/// Removes files that nothing names: unfinished ones, those of transactions that did not commit, those that were merged into
+/// others. Answers the highest number there was.
+fn remove_orphans(io: &dyn Io, sst_dir: &Path, set: &FileSet) -> Result<u64> {
+    let mut highest = 0;
     for name in io.list(sst_dir).map_err(|error| Error::io("list", sst_dir, error))? {
         let Some(number) = file_number(&name) else { continue };
-        if manifest.files.iter().all(|file| file.number != number) {
+        highest = highest.max(number);
+        if set.all().all(|(_, table)| table.meta.number != number) {
             let path = sst_dir.join(name);
             io.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
         }
     }
-    Ok(())
+    Ok(highest)
 }

@@ -10,7 +10,35 @@ pub struct Stats {
     pub memory_bytes: u64,
     /// The limit of `memory_bytes`.
     pub memory_limit_bytes: u64,
-    /// Live rows of all trees.
+    /// Bytes of blocks of files in memory.
+    pub cache_bytes: u64,
+    /// The limit of `cache_bytes`.
+    pub cache_limit_bytes: u64,
+    /// Blocks found in memory.
+    pub cache_hits: u64,
+    /// Blocks read from files.
+    pub cache_misses: u64,
+    /// Files of each level, L0 first.
+    pub files: Vec<u64>,
+    /// Their bytes.
+    pub file_bytes: Vec<u64>,
+    /// Bytes of files that flushes wrote.
+    pub flush_bytes: u64,
+    /// Bytes of files that large transactions wrote.
+    pub staged_bytes: u64,
+    /// Units of compaction done.
+    pub compactions: u64,
+    /// Units of compaction that failed.
+    pub compactions_failed: u64,
+    /// Bytes of files that compactions read.
+    pub compaction_bytes_read: u64,
+    /// Bytes of files that compactions wrote.
+    pub compaction_bytes_written: u64,
+    /// Times that a file was found damaged.
+    pub corruptions: u64,
+    /// Time that commits were held back because flush or compaction could not keep up.
+    pub pause_time: Duration,
+    /// Live rows of all trees, an estimate after a crash or a rollback to a savepoint.
     pub rows: u64,
     /// Trees that hold rows.
     pub trees: u64,

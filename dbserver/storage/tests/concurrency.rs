@@ -203,7 +203,7 @@ fn a_full_disk_refuses_writers_lets_readers_on_and_goes_away() {
 #[test]
 fn memory_of_deleted_rows_comes_back_by_itself() {
     let io = SimIo::new(4);
-    let engine = open(&io, Options { memory_limit: 2_000_000, ..options(&Arc::default()) });
+    let engine = open(&io, Options { memtable_bytes: 2_000_000, ..options(&Arc::default()) });
     for round in 0..3 {
         let txn = engine.begin(Isolation::ReadCommitted);
         for row in 0..10_000u64 {

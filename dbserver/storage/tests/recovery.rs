@@ -191,33 +191,69 @@ fn a_dropped_tree_stays_dropped_and_orphans_go() {
 }
 
 #[test]
-fn going_over_the_memory_limit_is_an_error_and_loses_nothing() {
+fn data_grows_far_beyond_its_memory_and_reads_back_from_files() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { memory_limit: 100_000, ..options() };
+    for background in [false, true] {
+        let options = Options { memtable_bytes: 200_000, cache_bytes: 100_000, background, ..options() };
+        let engine = Engine::open(RealIo::shared(), dir.path(), options).unwrap();
+        let tree = engine.allocate_tree().unwrap();
+        for block in 0..100u32 {
+            let txn = engine.begin(Isolation::ReadCommitted);
+            for row in 0..100 {
+                let key = (block * 100 + row).reverse_bits().to_be_bytes();
+                assert!(matches!(txn.insert_unique(tree, &key, &[block as u8; 100]), Ok(Insert::Inserted)));
+            }
+            let ticket = txn.commit().unwrap();
+            engine.flush().unwrap();
+            ticket.wait().unwrap();
+        }
+        assert!(engine.stats().memory_bytes < 200_000, "{}", engine.stats().memory_bytes);
+        while engine.compact().unwrap() {}
+        assert_eq!(rows(&engine, tree).len(), 10_000);
+        let txn = engine.begin(Isolation::ReadCommitted);
+        let snapshot = txn.snapshot();
+        for row in 0..10_000u32 {
+            let value = snapshot.get(tree, &row.reverse_bits().to_be_bytes()).unwrap().unwrap();
+            assert_eq!(value[0], (row / 100) as u8);
+        }
+        assert!(snapshot.get(tree, b"none").unwrap().is_none());
+        engine.close().unwrap();
+    }
+}
+
+#[test]
+fn writes_that_no_file_can_take_yet_are_refused_and_nothing_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    // Transactions stay too small to be staged, and none of them commits.
+    let options = Options { memtable_bytes: 100_000, background: false, ..options() };
     let engine = Engine::open(RealIo::shared(), dir.path(), options).unwrap();
-    let mut stored = 0u32;
+    let mut open = Vec::new();
     let error = loop {
         let txn = engine.begin(Isolation::ReadCommitted);
-        match txn.insert_unique(TreeId(1), &stored.to_be_bytes(), &[0; 100]) {
-            Ok(Insert::Inserted) => txn.commit().unwrap().wait().unwrap(),
+        match txn.insert_unique(TreeId(1), &(open.len() as u32).to_be_bytes(), &[0; 100]) {
+            Ok(Insert::Inserted) => open.push(txn),
             Ok(other) => panic!("{other:?}"),
             Err(error) => break error,
         }
-        stored += 1;
     };
     assert!(matches!(error, Error::OutOfMemory { .. }) && error.sqlstate() == "53200");
-    assert_eq!(rows(&engine, TreeId(1)).len(), stored as usize);
-    // Deleting is the way back.
-    let txn = engine.begin(Isolation::ReadCommitted);
-    for key in 0..stored {
-        txn.delete(TreeId(1), &key.to_be_bytes()).unwrap();
-    }
-    txn.commit().unwrap().wait().unwrap();
-    engine.checkpoint().unwrap();
-    assert_eq!(engine.stats().memory_bytes, 0, "what was added has been taken off again");
+    let stored = open.len();
+    open.into_iter().for_each(|txn| drop(txn.commit().unwrap()));
+    engine.flush().unwrap();
+    assert_eq!(rows(&engine, TreeId(1)).len(), stored);
     let txn = engine.begin(Isolation::ReadCommitted);
     put(&txn, TreeId(1), b"k", &[0; 100]);
-    txn.commit().unwrap().wait().unwrap();
+    drop(txn.commit().unwrap());
+    // Deleted rows leave no memory behind.
+    let txn = engine.begin(Isolation::ReadCommitted);
+    for key in 0..stored as u32 {
+        txn.delete(TreeId(1), &key.to_be_bytes()).unwrap();
+    }
+    txn.delete(TreeId(1), b"k").unwrap();
+    drop(txn.commit().unwrap());
+    engine.checkpoint().unwrap();
+    engine.checkpoint().unwrap();
+    assert_eq!(engine.stats().memory_bytes, 0, "what was added has been taken off again");
 }
 
 #[test]

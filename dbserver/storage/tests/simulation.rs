@@ -118,6 +118,12 @@ impl Simulation {
         let fatal = Arc::clone(&self.fatal);
         Options {
             wal_segment_size: 8192,
+            // Everything happens at once: staging, eviction, and compaction through several levels.
+            memtable_bytes: 600_000,
+            cache_bytes: 20_000,
+            stage_bytes_min: 6_000,
+            file_bytes: 4_000,
+            level_bytes: 10_000,
             background: false,
             fatal: Arc::new(move |error| *fatal.lock() = Some(error.clone())),
             ..Options::default()
@@ -129,17 +135,17 @@ impl Simulation {
         Engine::open(io, Path::new("/data"), self.options())
     }
 
-    fn rows(&self, engine: &Engine) -> Rows {
+    fn rows(&self, engine: &Engine) -> Result<Rows, Error> {
         let txn = engine.begin(Isolation::ReadCommitted);
         let snapshot = txn.snapshot();
         let mut rows = Rows::new();
         for tree in 1..=self.history.highest_tree {
             let mut buffer = RowBuffer::new();
             let mut scan = snapshot.scan(TreeId(tree), KeyRange::all(), Direction::Forward);
-            while scan.next_batch(100, &mut buffer).unwrap() {}
+            while scan.next_batch(100, &mut buffer)? {}
             rows.extend(buffer.iter().map(|(key, value)| ((tree, key.to_vec()), value.to_vec())));
         }
-        rows
+        Ok(rows)
     }
 
     /// Opens until it works: opening may be cut as well. Checks what is there against the history.
@@ -164,7 +170,7 @@ impl Simulation {
             self.io.power_cut();
             return self.recover();
         }
-        let found = self.rows(&engine);
+        let found = self.rows(&engine).unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
         let mut expected = self.history.acknowledged.clone();
         let mut survived = 0;
         let mut matched = (found == expected).then_some(0);
@@ -182,11 +188,12 @@ impl Simulation {
         }
         assert!(
             matched.is_some(),
-            "seed {}: {} rows found, {} acknowledged, {} commits pending: no prefix of the history",
+            "seed {}: {} rows found, {} acknowledged, {} commits pending: no prefix of the history, differs in {:?}",
             self.seed,
             found.len(),
             self.history.acknowledged.len(),
             self.history.pending.len(),
+            difference(&found, &self.history.acknowledged),
         );
         self.history.committed_tree = if matched.is_some_and(|matched| matched > 0) {
             committed_tree
@@ -270,12 +277,25 @@ impl Simulation {
                 } else {
                     self.history.acknowledge(self.seed);
                     assert!(self.history.pending.is_empty());
-                    let difference = difference(&self.rows(engine), &self.history.acknowledged);
-                    assert!(difference.is_empty(), "seed {}: visible {difference:?}", self.seed);
+                    match self.rows(engine) {
+                        Ok(rows) => {
+                            let difference = difference(&rows, &self.history.acknowledged);
+                            assert!(difference.is_empty(), "seed {}: visible {difference:?}", self.seed);
+                        }
+                        Err(error) => self.expected(&error),
+                    }
                 }
             }
             92..96 => {
-                if let Err(error) = engine.checkpoint() {
+                let result = match self.rng.random_range(0..4) {
+                    0 => engine.checkpoint(),
+                    1 => engine.shrink_memory(self.rng.random_range(0..20_000)),
+                    _ => engine.checkpoint().and_then(|()| {
+                        while self.rng.random_bool(0.8) && engine.compact()? {}
+                        Ok(())
+                    }),
+                };
+                if let Err(error) = result {
                     self.expected(&error);
                 }
                 if self.fatal.lock().is_none() && !self.io.is_off() {
@@ -311,9 +331,9 @@ impl Simulation {
                 }
             }
             2 => {
-                // Enough to be logged in parts.
+                // Enough to be staged.
                 for _ in 0..14 {
-                    let value = vec![self.rng.random(); 20_000];
+                    let value = vec![self.rng.random(); 2_000];
                     self.put(open, value);
                 }
             }

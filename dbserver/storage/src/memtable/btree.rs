@@ -8,22 +8,33 @@
 //! the full one), so that a bulk load takes no more memory than its rows.
 
 use std::ops::Bound;
+use std::sync::atomic::AtomicBool;
 
 use super::chain::Version;
 use super::heads::{Heads, Keyed};
 use crate::key::{Direction, Key};
 
-/// Rows of a leaf: 4 KiB.
+/// Rows of a leaf.
 const LEAF_MAX: usize = 64;
 /// Children of an inner node.
 const INNER_MAX: usize = 64;
 
-/// A key and its newest version: 64 bytes.
+/// A key and its newest version: 72 bytes.
 pub(crate) struct Row {
     /// The key.
     pub key: Key,
-    /// The newest version, with the older ones behind it.
+    /// The newest version, with the older ones behind it. The newest committed one is always among them; older ones may be in
+    /// files only.
     pub head: Version,
+    /// Whether any file may have a version of the row: then its deletion has to reach a file as well.
+    pub in_files: AtomicBool,
+}
+
+impl Row {
+    /// A row with one version.
+    pub fn new(key: &[u8], head: Version, in_files: bool) -> Row {
+        Row { key: Key::new(key), head, in_files: AtomicBool::new(in_files) }
+    }
 }
 
 /// The map.
@@ -336,7 +347,7 @@ mod tests {
     use crate::memtable::chain::Cell;
 
     fn row(key: &[u8], stamp: u64) -> Row {
-        Row { key: Key::new(key), head: Version::committed(stamp, Cell::Tombstone) }
+        Row::new(key, Version::committed(stamp, Cell::Tombstone), false)
     }
 
     fn collect(
@@ -354,8 +365,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_64_bytes() {
-        assert_eq!(std::mem::size_of::<Row>(), 64);
+    fn a_row_is_72_bytes() {
+        assert_eq!(std::mem::size_of::<Row>(), 72);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::key::{Key, Value};
 use crate::mvcc::{Horizon, Stamp};
 
 /// Estimated bytes of a row in a leaf, with the leaf's empty places, beyond those of its first version.
-const ROW_BYTES: i64 = 24;
+const ROW_BYTES: i64 = 32;
 /// Bytes of a version: its fields and the allocator's share.
 const OLDER_BYTES: i64 = 56;
 /// Chain length at which a chain is first cut.
@@ -204,15 +204,15 @@ impl Version {
 }
 
 /// Estimated bytes of a row beside its versions.
-pub(crate) fn row_bytes(key: &Key) -> i64 {
+fn row_bytes(key: &Key) -> i64 {
     ROW_BYTES + key.heap_bytes() as i64
 }
 
 impl Change {
-    /// The versions of a row have come (by a bulk load) or gone, `sign` 1 or -1.
-    pub fn row_versions(&mut self, row: &Row, sign: i64) {
-        self.bytes += sign * chain_bytes(Some(&row.head));
-        self.live += sign * i64::from(row.head.is_live());
+    /// A row and its versions have come, `sign` 1, or gone, -1, in memory.
+    pub fn row(&mut self, row: &Row, sign: i64) {
+        let versions = if row.head.is_absent() { None } else { Some(&row.head) };
+        self.bytes += sign * (row_bytes(&row.key) + chain_bytes(versions));
     }
 }
 

@@ -2,16 +2,17 @@
 //!
 //! A commit leaves behind the versions it replaced and the rows it deleted. They queue here with its timestamp; when the
 //! horizon has passed it, they are removed: a few by each later commit, so that cleaning keeps pace with writing, the
-//! large ones (a walk through a whole tree) by the engine's clean-up thread.
+//! large ones (dropping a whole tree) by the engine's clean-up thread.
 
 use std::collections::VecDeque;
 use std::ops::Bound;
+use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 
 use crate::engine::Shared;
 use crate::key::{Direction, Key, TreeId};
-use crate::memtable::{BTree, Cell, Change, Row, Tree, row_bytes};
+use crate::memtable::{BTree, Cell, Change, Row, Tree};
 
 /// Rows collected in one go while walking a tree.
 const WALK_CHUNK: usize = 1024;
@@ -31,8 +32,6 @@ pub(crate) struct Garbage {
 pub(crate) enum Item {
     /// One row.
     Row(TreeId, Key),
-    /// Any row of a tree.
-    Walk(TreeId),
     /// The tree itself.
     Drop(TreeId),
 }
@@ -63,7 +62,7 @@ impl Garbage {
                 let mut queue = self.queue.lock();
                 match queue.front() {
                     Some((timestamp, _)) if *timestamp > oldest => return false,
-                    Some((_, Item::Walk(_) | Item::Drop(_))) if !heavy => return true,
+                    Some((_, Item::Drop(_))) if !heavy => return true,
                     Some(_) => queue.pop_front(),
                     None => return false,
                 }
@@ -76,21 +75,10 @@ impl Garbage {
                         shared.trees.account(&tree, &change);
                     }
                 }
-                Some((_, Item::Walk(tree))) => {
-                    if let Some(tree) = shared.trees.get(tree) {
-                        let wanted =
-                            |row: &Row| row.head.older.is_some() || matches!(row.head.cell, Cell::Tombstone);
-                        walk(
-                            &tree,
-                            wanted,
-                            |rows, key, change| {
-                                clean(shared, rows, key, change);
-                            },
-                            |change| shared.trees.account(&tree, change),
-                        );
-                    }
+                Some((timestamp, Item::Drop(tree))) => {
+                    shared.trees.remove(tree, timestamp);
+                    shared.ask_to_compact();
                 }
-                Some((_, Item::Drop(tree))) => shared.trees.remove(tree),
                 None => return false,
             }
         }
@@ -98,27 +86,27 @@ impl Garbage {
     }
 }
 
-/// Cuts a row's chain, and removes the row where it is a deletion that everyone sees.
+/// Cuts a row's chain, and removes the row where it is a deletion that everyone sees and that no file has to be told of.
 fn clean(shared: &Shared, rows: &mut BTree, key: &[u8], change: &mut Change) {
     let Some(row) = rows.get_mut(key) else { return };
     let horizon = shared.snapshots.horizon();
     row.head.prune(&horizon, change);
+    let settled = |timestamp: u64| {
+        timestamp <= horizon.oldest()
+            && (!row.in_files.load(Ordering::Acquire) || timestamp <= shared.files.flushed())
+    };
     let gone = matches!(row.head.cell, Cell::Tombstone)
         && row.head.older.is_none()
-        && row.head.stamp.timestamp().is_some_and(|timestamp| timestamp <= horizon.oldest());
+        && row.head.stamp.timestamp().is_some_and(settled);
     if gone {
-        remove(rows, key, change);
+        forget(rows, key, change);
     }
 }
 
-/// Removes a row that says nothing.
-pub(crate) fn remove(rows: &mut BTree, key: &[u8], change: &mut Change) {
+/// Takes a row out of memory that says nothing, or nothing that files do not say.
+pub(crate) fn forget(rows: &mut BTree, key: &[u8], change: &mut Change) {
     if let Some(row) = rows.remove(key) {
-        // A tombstone that was pushed has been accounted; an absent head has not, or no longer.
-        change.bytes -= row_bytes(&row.key);
-        if !row.head.is_absent() {
-            change.row_versions(&row, -1);
-        }
+        change.row(&row, -1);
     }
 }
 

@@ -14,10 +14,12 @@
 
 mod garbage;
 mod locks;
+mod scan;
 mod serializable;
 mod slots;
 mod snapshot;
 mod snapshots;
+mod stage;
 mod stamp;
 mod ticket;
 mod transaction;
@@ -25,13 +27,14 @@ mod types;
 mod work;
 mod write;
 
-pub(crate) use garbage::Garbage;
+pub(crate) use garbage::{Garbage, Item, forget, walk};
 pub(crate) use locks::LockManager;
 pub use locks::LockWait;
+pub use scan::Scan;
 pub(crate) use serializable::Serializable;
 pub(crate) use slots::{Slots, TxnState};
 pub(crate) use snapshot::Pin;
-pub use snapshot::{Scan, Snapshot};
+pub use snapshot::Snapshot;
 pub(crate) use snapshots::{Horizon, Snapshots};
 pub(crate) use stamp::Stamp;
 pub use ticket::CommitTicket;

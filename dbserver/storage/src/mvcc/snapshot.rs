@@ -1,20 +1,16 @@
-//! Reading: which version of a row a snapshot sees, one row or a range.
+//! Reading: which version of a row a snapshot sees.
 
-use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::scan::Scan;
 use super::serializable::Span;
 use super::slots::TxnState;
 use crate::engine::Shared;
 use crate::error::Result;
-use crate::key::{Direction, Key, KeyRange, RowBuffer, TreeId, Value};
+use crate::key::{Direction, KeyRange, TreeId, Value};
+use crate::lsm::FileView;
 use crate::memtable::{Cell, Tree, Version};
-
-/// Rows passed in one go, dead ones included: bounds how long a scan holds a tree's latch.
-const CHUNK_ROWS: usize = 512;
-/// Bytes after which a call of [`Scan::next_batch`] returns.
-const BATCH_BYTES: usize = 1 << 20;
 
 /// A timestamp that is kept from being pruned while this lives.
 pub(crate) struct Pin {
@@ -44,8 +40,8 @@ pub struct Snapshot {
     txn: Option<(Arc<TxnState>, u64)>,
 }
 
-/// Everything that decides which version is seen.
-struct View<'a> {
+/// Everything that decides which version in memory is seen.
+pub(super) struct View<'a> {
     shared: &'a Shared,
     timestamp: u64,
     /// Slot and command.
@@ -53,8 +49,9 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    /// The value that the view sees of a row.
-    fn of<'v>(&self, head: &'v Version) -> Option<&'v Value> {
+    /// What the view sees of a row: its value, or that it does not exist. `None`: nothing in memory is visible to it, so that an
+    /// older version in the files counts, if there is one.
+    pub fn of<'v>(&self, head: &'v Version) -> Option<Option<&'v Value>> {
         for version in head.iter() {
             let visible = match (version.stamp.timestamp(), version.stamp.owner()) {
                 (Some(timestamp), _) => timestamp <= self.timestamp,
@@ -73,8 +70,8 @@ impl View<'_> {
             }
             match &version.cell {
                 Cell::Lock => {}
-                Cell::Tombstone => return None,
-                Cell::Live(value) => return Some(value),
+                Cell::Tombstone => return Some(None),
+                Cell::Live(value) => return Some(Some(value)),
             }
         }
         None
@@ -93,13 +90,24 @@ impl Snapshot {
     }
 
     /// To be called under the tree's latch: whoever owns a slot in a row then keeps it until the latch is given back.
-    fn view(&self) -> View<'_> {
+    pub(super) fn view(&self) -> View<'_> {
         let own = self.txn.as_ref().and_then(|(txn, command)| Some((txn.slot()?, *command, txn.is_active())));
         View {
             shared: &self.pin.shared,
             timestamp: self.pin.timestamp,
             own: own.filter(|(.., active)| *active).map(|(slot, command, _)| (slot, command)),
         }
+    }
+
+    /// What decides which version in the files is seen.
+    pub(super) fn file_view(&self) -> FileView<'_> {
+        let own = self.txn.as_ref().filter(|(txn, _)| txn.is_active()).map(|(txn, command)| (txn, *command));
+        FileView { timestamp: self.pin.timestamp, own }
+    }
+
+    /// The engine.
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.pin.shared
     }
 
     /// A tree, unless it had been dropped by then.
@@ -110,12 +118,12 @@ impl Snapshot {
         })
     }
 
-    fn is_tracked(&self) -> bool {
+    pub(super) fn is_tracked(&self) -> bool {
         self.txn.as_ref().is_some_and(|(txn, _)| txn.standing.is_tracked())
     }
 
     /// In SERIALIZABLE, what is read is remembered.
-    fn mark(&self, tree: TreeId, span: impl FnOnce() -> Span) -> Result<()> {
+    pub(super) fn mark(&self, tree: TreeId, span: impl FnOnce() -> Span) -> Result<()> {
         let Some((txn, _)) = &self.txn else { return Ok(()) };
         self.pin.shared.serializable.read(txn, tree, span)
     }
@@ -123,101 +131,32 @@ impl Snapshot {
     /// The value of a row.
     ///
     /// # Errors
-    /// [`crate::Error::Fatal`], [`crate::Error::ReadWriteConflict`].
+    /// [`crate::Error::Fatal`], [`crate::Error::ReadWriteConflict`]; [`crate::Error::Corruption`] and [`crate::Error::Io`] where it
+    /// lies in a file that cannot be read.
     pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Value>> {
         let shared = &self.pin.shared;
         shared.log.check()?;
         self.mark(tree, || Span::key(key))?;
         let Some(tree) = self.tree(tree) else { return Ok(None) };
-        let rows = tree.rows.read();
-        let view = self.view();
-        Ok(rows.get(key).and_then(|row| view.of(&row.head)).cloned())
+        {
+            let rows = tree.rows.read();
+            let seen = rows.get(key).and_then(|row| self.view().of(&row.head));
+            if seen.is_some() || !tree.is_partial() {
+                return Ok(seen.flatten().cloned());
+            }
+        }
+        Ok(shared.files.get(tree.id, key, &self.file_view())?.0)
     }
 
     /// The rows of a range, in order.
     #[must_use]
     pub fn scan(&self, tree: TreeId, range: KeyRange, direction: Direction) -> Scan {
-        let (id, tree) = (tree, self.tree(tree));
-        Scan { snapshot: self.clone(), id, done: tree.is_none(), tree, range, direction }
+        Scan::new(self.clone(), tree, self.tree(tree), range, direction)
     }
 }
 
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Snapshot").field("timestamp", &self.timestamp()).finish()
-    }
-}
-
-/// A scan in progress. Holds no latch between calls: it goes on after the last key.
-pub struct Scan {
-    snapshot: Snapshot,
-    id: TreeId,
-    tree: Option<Arc<Tree>>,
-    range: KeyRange,
-    direction: Direction,
-    done: bool,
-}
-
-impl Scan {
-    /// Appends up to `limit` rows to the buffer (fewer where they are long: it stops after 1 MiB); false when the range
-    /// has ended. A call may append nothing and still answer true, after it has passed many dead rows.
-    ///
-    /// # Errors
-    /// [`crate::Error::Fatal`], [`crate::Error::ReadWriteConflict`].
-    pub fn next_batch(&mut self, limit: usize, out: &mut RowBuffer) -> Result<bool> {
-        self.snapshot.pin.shared.log.check()?;
-        let before = self.snapshot.is_tracked().then(|| Span::range(&self.range));
-        let mut left = limit;
-        let bytes_max = (out.bytes() + BATCH_BYTES).min(RowBuffer::BYTES_MAX / 2);
-        let mut chunks = 0;
-        while left > 0 && !self.done && chunks < 64 && out.bytes() < bytes_max {
-            left -= self.chunk(left, bytes_max, out);
-            chunks += 1;
-        }
-        if let Some(before) = before {
-            let passed = if self.done { before } else { before.passed(&self.range, self.direction) };
-            self.snapshot.mark(self.id, || passed)?;
-        }
-        Ok(!self.done)
-    }
-
-    /// Goes over a chunk under the tree's latch; answers how many rows it appended.
-    fn chunk(&mut self, limit: usize, bytes_max: usize, out: &mut RowBuffer) -> usize {
-        let Some(tree) = &self.tree else { return 0 };
-        let (mut passed, mut appended) = (0, 0);
-        let mut last = None;
-        let lower = self.range.lower.as_ref().map(|key| &**key);
-        let upper = self.range.upper.as_ref().map(|key| &**key);
-        let rows = tree.rows.read();
-        let view = self.snapshot.view();
-        rows.visit(lower, upper, self.direction, &mut |row| {
-            if let Some(value) = view.of(&row.head) {
-                // Always fits: a batch ends long before the buffer does, and values have a limit.
-                out.push(&row.key, value);
-                appended += 1;
-            }
-            passed += 1;
-            let full = appended >= limit || passed >= CHUNK_ROWS || out.bytes() >= bytes_max;
-            if full {
-                last = Some(row.key.clone());
-            }
-            !full
-        });
-        drop(rows);
-        match last {
-            Some(key) => self.seek_after(&key),
-            None => self.done = true,
-        }
-        appended
-    }
-
-    /// Goes on after this key (in the direction of the scan), for a caller that consumed only a part of the last batch.
-    pub fn seek_after(&mut self, key: &Key) {
-        let bound = Bound::Excluded(key.clone());
-        match self.direction {
-            Direction::Forward => self.range.lower = bound,
-            Direction::Backward => self.range.upper = bound,
-        }
-        self.done = self.tree.is_none();
     }
 }

@@ -78,6 +78,11 @@ impl Snapshots {
         self.horizon.load(Ordering::Acquire)
     }
 
+    /// Timestamps of the snapshots alive, ascending.
+    pub fn alive(&self) -> Vec<u64> {
+        self.live.lock().keys().copied().collect()
+    }
+
     /// Number of snapshots alive.
     pub fn count(&self) -> u64 {
         self.live.lock().values().map(|count| u64::from(*count)).sum()

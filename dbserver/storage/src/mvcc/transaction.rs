@@ -9,10 +9,11 @@ use super::locks::LockWait;
 use super::serializable::{Span, Wait};
 use super::slots::TxnState;
 use super::snapshot::{Pin, Snapshot};
+use super::stage;
 use super::ticket::CommitTicket;
 use super::types::{BatchWrite, Insert, Isolation, LockMode, LockOutcome, ObjectLock, WaitPolicy, Write};
 use super::work::{Savepoint, Work};
-use super::write::{Applied, Want, Writer};
+use super::write::{Applied, Below, Want, Writer};
 use crate::engine::{KEY_MAX, Shared, VALUE_MAX};
 use crate::error::{Error, LockName, Result};
 use crate::key::{Key, KeyRange, RowBuffer, TreeId, Value};
@@ -195,10 +196,19 @@ impl Transaction {
         self.shared.serializable.read(&self.state, tree, || Span::key(key))?;
         let Some(tree) = self.shared.trees.get(tree) else { return Ok(None) };
         let rows = tree.rows.read();
-        let Some(row) = rows.get(key) else { return Ok(None) };
-        let (value, timestamp) = super::write::newest(&self.shared, self.state.slot(), &row.head);
+        let (value, timestamp) = match rows.get(key) {
+            Some(row) => {
+                let (value, timestamp) = super::write::newest(&self.shared, self.state.slot(), &row.head);
+                (value.cloned(), timestamp)
+            }
+            None if tree.is_partial() => {
+                drop(rows);
+                self.shared.files.latest(tree.id, key, &self.state)?
+            }
+            None => (None, 0),
+        };
         work.depends_on = work.depends_on.max(timestamp);
-        Ok(value.cloned())
+        Ok(value)
     }
 
     /// [`Transaction::put`] of the buffer's rows from index `from` on, with few latch acquisitions. Fastest when the
@@ -347,7 +357,7 @@ impl Transaction {
         })?;
         let slot = self.shared.slots.assign(&self.state).ok_or_else(|| Error::OutOfMemory {
             used_bytes: self.shared.trees.memory_bytes(),
-            limit_bytes: self.shared.options.memory_limit,
+            limit_bytes: self.shared.options.memtable_bytes,
         })?;
         Ok(Writer {
             shared: &self.shared,
@@ -364,12 +374,14 @@ impl Transaction {
     fn write(&self, tree: TreeId, key: &[u8], want: Want<'_>) -> Result<Insert> {
         loop {
             let mut work = self.work()?;
-            self.check_write(key, want)?;
+            if let Some(bytes) = check_size(key, want)? {
+                self.shared.check_memory(bytes)?;
+            }
             let mut writer = self.writer(&mut work, tree)?;
             self.shared.serializable.write(&self.state, tree, || Span::key(key))?;
             match writer.one(key, want)? {
                 Applied::Done => {
-                    self.stream(&mut work)?;
+                    self.stage_if_due(&mut work)?;
                     return Ok(Insert::Inserted);
                 }
                 Applied::Exists(value) => {
@@ -391,9 +403,13 @@ impl Transaction {
         while index < rows.len() {
             let mut writer = self.writer(&mut work, tree)?;
             let target: Arc<Tree> = Arc::clone(&writer.tree);
+            let end = rows.len().min(index + LATCH_ROWS);
+            let bytes =
+                (index..end).filter_map(|index| rows.get(index)).map(|(key, value)| key.len() + value.len());
+            self.shared.check_memory(bytes.sum())?;
+            let mut below = below(&writer, rows, index..end)?.into_iter();
             let mut change = Change::default();
             let mut applied = Ok(Applied::Done);
-            let end = rows.len().min(index + LATCH_ROWS);
             for (key, _) in (index..end).filter_map(|index| rows.get(index)) {
                 self.shared.serializable.write(&self.state, tree, || Span::key(key))?;
             }
@@ -401,9 +417,8 @@ impl Transaction {
             while index < end {
                 let Some((key, value)) = rows.get(index) else { break };
                 let want = if unique { Want::Insert(value) } else { Want::Put(value) };
-                applied = self
-                    .check_write(key, want)
-                    .and_then(|()| writer.apply(&mut latched, key, want, &mut change));
+                applied = check_size(key, want)
+                    .and_then(|_| writer.apply(&mut latched, key, want, below.next().flatten(), &mut change));
                 if !matches!(applied, Ok(Applied::Done)) {
                     break;
                 }
@@ -411,9 +426,10 @@ impl Transaction {
             }
             drop(latched);
             self.shared.trees.account(&target, &change);
-            self.stream(&mut work)?;
+            self.stage_if_due(&mut work)?;
             match applied? {
-                Applied::Done => {}
+                // The files have to be asked again.
+                Applied::Done | Applied::Below => {}
                 Applied::Exists(value) => {
                     let key = rows.get(index).map(|(key, _)| key).unwrap_or_default();
                     self.shared.serializable.read(&self.state, tree, || Span::key(key))?;
@@ -430,27 +446,9 @@ impl Transaction {
         Ok(BatchWrite::Done)
     }
 
-    /// Limits that are checked before anything is changed.
-    fn check_write(&self, key: &[u8], want: Want<'_>) -> Result<()> {
-        let value_bytes = match want {
-            Want::Put(value) | Want::Insert(value) => value.len(),
-            // Deletes may go beyond the memory limit: they are the way back under it.
-            Want::Delete | Want::Lock | Want::Share => return Ok(()),
-        };
-        for (what, bytes, limit) in [("key", key.len(), KEY_MAX), ("value", value_bytes, VALUE_MAX)] {
-            if bytes > limit {
-                return Err(Error::TooLarge { what, bytes: bytes as u64, limit_bytes: limit as u64 });
-            }
-        }
-        self.shared.check_memory(key.len() + value_bytes)
-    }
-
-    /// Logs a part of the writes, where they have become many.
-    fn stream(&self, work: &mut Work) -> Result<()> {
-        if work.redo.is_full() {
-            self.shared.log.chunk(self.state.id, &mut work.redo)?;
-        }
-        Ok(())
+    /// Moves the writes to a file, where they have become many.
+    fn stage_if_due(&self, work: &mut Work) -> Result<()> {
+        if stage::is_due(&self.shared, work) { stage::stage(&self.shared, &self.state, work) } else { Ok(()) }
     }
 
     /// Queues behind whoever is in the way; `None` where nobody is any more.
@@ -465,7 +463,7 @@ impl Transaction {
             }
             Applied::Shared => shared.locks.block_on_shares(&shared.io, &self.state, name),
             Applied::Queued(wait) => Ok(Some(wait)),
-            Applied::Done | Applied::Exists(_) | Applied::Locked { .. } => Ok(None),
+            Applied::Done | Applied::Exists(_) | Applied::Locked { .. } | Applied::Below => Ok(None),
         }
     }
 
@@ -474,7 +472,12 @@ impl Transaction {
         let shared = &self.shared;
         let dropped: Vec<_> = work.drops.iter().filter_map(|tree| shared.trees.get(*tree)).collect();
         let drops = work.drops.clone();
-        let timestamp = shared.log.commit(&self.state, &mut work.redo, drops, |timestamp| {
+        if !work.staged.is_empty() {
+            // The log is about to name the files.
+            shared.files.sync_dir()?;
+        }
+        let staged = work.staged.iter().map(|table| table.named()).collect();
+        let timestamp = shared.log.commit(&self.state, &work.redo, drops, staged, |timestamp| {
             shared.serializable.commit(&self.state, Some(timestamp))?;
             for tree in &dropped {
                 tree.dropped.store(timestamp, Ordering::Release);
@@ -483,17 +486,20 @@ impl Transaction {
         })?;
         self.release_locks();
         work.settle_all(shared, &self.state, timestamp);
+        if !work.staged.is_empty() {
+            shared.ask_to_flush();
+        }
         Ok(timestamp)
     }
 
     /// Takes off all pending versions and frees the locks.
     fn undo(&self, work: &mut Work) {
         work.undo_all(&self.shared, &self.state);
-        if work.redo.is_streamed() {
-            self.shared.log.forget(self.state.id);
-        }
         self.shared.serializable.abort(&self.state);
         self.state.abort();
+        if !work.staged.is_empty() {
+            self.shared.files.unstage(&self.state);
+        }
         self.release_locks();
     }
 
@@ -522,6 +528,34 @@ impl Transaction {
             shared.collect_garbage();
         }
     }
+}
+
+/// The limits of keys and values; answers the bytes that will be written. Deletes may go beyond the memory limit.
+fn check_size(key: &[u8], want: Want<'_>) -> Result<Option<usize>> {
+    let value_bytes = match want {
+        Want::Put(value) | Want::Insert(value) => value.len(),
+        Want::Delete | Want::Lock | Want::Share => return Ok(None),
+    };
+    for (what, bytes, limit) in [("key", key.len(), KEY_MAX), ("value", value_bytes, VALUE_MAX)] {
+        if bytes > limit {
+            return Err(Error::TooLarge { what, bytes: bytes as u64, limit_bytes: limit as u64 });
+        }
+    }
+    Ok(Some(key.len() + value_bytes))
+}
+
+/// What the files say of the rows that are not in memory.
+fn below(writer: &Writer<'_>, rows: &RowBuffer, range: std::ops::Range<usize>) -> Result<Vec<Option<Below>>> {
+    if !writer.tree.is_partial() {
+        return Ok(Vec::new());
+    }
+    let missing: Vec<_> = {
+        let latched = writer.tree.rows.read();
+        range
+            .map(|index| rows.get(index).map(|(key, _)| key).filter(|key| latched.get(key).is_none()))
+            .collect()
+    };
+    missing.into_iter().map(|key| key.map(|key| writer.below(key)).transpose()).collect()
 }
 
 impl Drop for Transaction {

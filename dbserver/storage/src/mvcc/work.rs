@@ -1,22 +1,24 @@
 //! What a transaction has done so far, to be settled when it commits or undone when it does not.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
+
 use super::Stamp;
-use super::garbage::{Item, remove, walk};
+use super::garbage::{Item, forget};
 use super::slots::TxnState;
 use super::snapshot::Pin;
 use super::types::ObjectLock;
 use crate::engine::Shared;
 use crate::key::{Key, TreeId};
-use crate::memtable::{BTree, Cell, Change, Version};
+use crate::memtable::{BTree, Cell, Change, Tree, Version};
+use crate::sst::Table;
 use crate::wal::{Redo, RedoMark};
 
-/// Rows remembered one by one; a transaction that touches more remembers only the trees, and walks them at its end.
-const TOUCHED_MAX: usize = 65_536;
 /// Rows handled under one acquisition of a tree's latch.
 const LATCH_ROWS: usize = 64;
+/// Bytes that remembering a touched row takes.
+const TOUCH_BYTES: usize = size_of::<(TreeId, Key)>();
 
 /// What is done to a row of a tree whose latch is held.
 type EachRow<'a> = dyn FnMut(TreeId, &mut BTree, &[u8], &mut Change) + 'a;
@@ -27,7 +29,7 @@ pub struct Savepoint {
     /// Versions of this command and later ones came after it.
     command: u64,
     touched: usize,
-    collapses: u64,
+    stagings: u64,
     redo: RedoMark,
     drops: usize,
     write_bytes: u64,
@@ -40,12 +42,16 @@ pub(crate) struct Work {
     pub command: u64,
     pub pin: Option<Arc<Pin>>,
     pub ended: bool,
-    /// Rows with pending versions of this transaction, with repetitions.
-    touched: Vec<(TreeId, Key)>,
-    /// Trees any of whose rows may have some.
-    walks: BTreeSet<TreeId>,
-    /// How many times `touched` was given up for `walks`.
-    collapses: u64,
+    /// Rows with pending versions of this transaction in memory, with repetitions.
+    pub touched: Vec<(TreeId, Key)>,
+    /// Files with pending versions of this transaction, oldest first.
+    pub staged: Vec<Arc<Table>>,
+    /// How many live rows went to them, by tree.
+    pub staged_live: Vec<(Arc<Tree>, i64)>,
+    /// Commands rolled back to a savepoint, first and last: what they wrote to staged files does not count.
+    pub discards: Arc<RwLock<Vec<(u64, u64)>>>,
+    /// How many times `touched` was emptied into a staged file.
+    pub stagings: u64,
     pub redo: Redo,
     pub drops: Vec<TreeId>,
     pub objects: Vec<(u64, ObjectLock)>,
@@ -67,21 +73,17 @@ impl Work {
 
     /// Remembers a row with a new pending version.
     pub fn touch(&mut self, tree: TreeId, key: &[u8]) {
-        if self.walks.contains(&tree) {
-            return;
-        }
-        if self.touched.len() >= TOUCHED_MAX {
-            self.walks.extend(self.touched.drain(..).map(|(tree, _)| tree));
-            self.walks.insert(tree);
-            self.collapses += 1;
-            return;
-        }
         self.touched.push((tree, Key::new(key)));
+    }
+
+    /// Bytes kept for the transaction's end, beside the versions themselves.
+    pub fn memory_bytes(&self) -> usize {
+        self.redo.bytes.len() + self.touched.len() * TOUCH_BYTES
     }
 
     /// Whether the transaction has left nothing for others to see.
     pub fn is_read_only(&self) -> bool {
-        self.redo.is_empty() && self.drops.is_empty()
+        self.redo.is_empty() && self.drops.is_empty() && self.staged.is_empty()
     }
 
     pub fn savepoint(&mut self) -> Savepoint {
@@ -89,7 +91,7 @@ impl Work {
         Savepoint {
             command: self.command,
             touched: self.touched.len(),
-            collapses: self.collapses,
+            stagings: self.stagings,
             redo: self.redo.mark(),
             drops: self.drops.len(),
             write_bytes: self.write_bytes,
@@ -97,10 +99,13 @@ impl Work {
     }
 
     pub fn rollback_to(&mut self, shared: &Shared, state: &TxnState, savepoint: &Savepoint) {
-        let from = if self.collapses == savepoint.collapses { savepoint.touched } else { 0 };
+        // What is still here of rows touched before a staging came after the savepoint, or has a command that tells.
+        let from = if self.stagings == savepoint.stagings { savepoint.touched } else { 0 };
         self.undo(shared, state, savepoint.command, from);
-        if self.collapses == savepoint.collapses {
+        if self.stagings == savepoint.stagings {
             self.touched.truncate(savepoint.touched);
+        } else {
+            self.discards.write().push((savepoint.command, self.command));
         }
         self.redo.rollback_to(savepoint.redo);
         self.drops.truncate(savepoint.drops);
@@ -112,19 +117,22 @@ impl Work {
     pub fn undo_all(&mut self, shared: &Shared, state: &TxnState) {
         self.undo(shared, state, 0, 0);
         self.touched = Vec::new();
+        for (tree, live) in self.staged_live.drain(..) {
+            shared.trees.account(&tree, &Change { bytes: 0, live: -live });
+        }
     }
 
     /// Takes off the pending versions of the command and later ones; `from`: the first of `touched` to look at.
     fn undo(&self, shared: &Shared, state: &TxnState, command: u64, from: usize) {
         let Some(slot) = state.slot() else { return };
-        self.each_row(shared, Some(slot), from, &mut |_, rows, key, change| {
+        self.each_row(shared, from, &mut |_, rows, key, change| {
             let Some(row) = rows.get_mut(key) else { return };
             let ours = |head: &Version| head.stamp.owner() == Some(slot) && head.stamp.command() >= command;
             while ours(&row.head) {
                 row.head.pop(change);
             }
             if row.head.is_absent() {
-                remove(rows, key, change);
+                forget(rows, key, change);
             }
         });
     }
@@ -134,28 +142,26 @@ impl Work {
         let mut garbage = Vec::new();
         // None where it has only dropped trees; then no row carries it.
         let slot = state.slot();
-        self.each_row(shared, slot, 0, &mut |tree, rows, key, change| {
+        self.each_row(shared, 0, &mut |tree, rows, key, change| {
             let Some(row) = rows.get_mut(key) else { return };
             if let Some(slot) = slot {
                 row.head.settle(slot, timestamp, change);
             }
             if row.head.is_absent() {
-                remove(rows, key, change);
-            } else if !self.walks.contains(&tree)
-                && row.head.stamp == Stamp::committed(timestamp)
+                forget(rows, key, change);
+            } else if row.head.stamp == Stamp::committed(timestamp)
                 && (row.head.older.is_some() || matches!(row.head.cell, Cell::Tombstone))
             {
                 garbage.push(Item::Row(tree, row.key.clone()));
             }
         });
-        garbage.extend(self.walks.iter().map(|tree| Item::Walk(*tree)));
         garbage.extend(self.drops.iter().map(|tree| Item::Drop(*tree)));
         shared.garbage.add(timestamp, garbage);
         self.touched = Vec::new();
     }
 
     /// Calls `each` for every row that may have pending versions of this transaction, under its tree's latch.
-    fn each_row(&self, shared: &Shared, slot: Option<u32>, from: usize, each: &mut EachRow<'_>) {
+    fn each_row(&self, shared: &Shared, from: usize, each: &mut EachRow<'_>) {
         let mut rest = self.touched.get(from..).unwrap_or_default();
         while let Some((id, _)) = rest.first() {
             let same = rest.iter().take(LATCH_ROWS).take_while(|(tree, _)| tree == id).count();
@@ -169,15 +175,6 @@ impl Work {
             }
             drop(rows);
             shared.trees.account(&tree, &change);
-        }
-        for id in &self.walks {
-            let Some(tree) = shared.trees.get(*id) else { continue };
-            walk(
-                &tree,
-                |row| row.head.iter().any(|version| slot.is_some() && version.stamp.owner() == slot),
-                |rows, key, change| each(*id, rows, key, change),
-                |change| shared.trees.account(&tree, change),
-            );
         }
     }
 }

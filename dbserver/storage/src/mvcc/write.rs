@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Stamp;
-use super::garbage::remove;
+use super::garbage::forget;
 use super::locks::LockWait;
 use super::slots::TxnState;
 use super::work::Work;
 use crate::engine::Shared;
 use crate::error::{Error, LockName, Result};
 use crate::key::{Key, TreeId, Value};
-use crate::memtable::{BTree, Cell, Change, Row, Tree, Version, row_bytes};
+use crate::lsm::Newest;
+use crate::memtable::{BTree, Cell, Change, Row, Tree, Version};
 
 /// What to do to a row.
 #[derive(Clone, Copy)]
@@ -42,7 +43,12 @@ pub(crate) enum Applied {
     Shared,
     /// Queued behind a writer that waits for sharers.
     Queued(LockWait),
+    /// The row is not in memory: ask the files ([`Writer::below`]), and come again with their answer.
+    Below,
 }
+
+/// What the files said of a row that is not in memory, and the tree's departures before they were asked.
+pub(crate) type Below = (u64, Newest);
 
 /// One transaction's hand on one tree.
 pub(crate) struct Writer<'a> {
@@ -61,10 +67,23 @@ impl Writer<'_> {
     /// Applies to one row, with the tree's latch for itself.
     pub fn one(&mut self, key: &[u8], want: Want<'_>) -> Result<Applied> {
         let tree = Arc::clone(&self.tree);
-        let mut change = Change::default();
-        let applied = self.apply(&mut tree.rows.write(), key, want, &mut change);
-        self.shared.trees.account(&tree, &change);
-        applied
+        let mut below = None;
+        loop {
+            let mut change = Change::default();
+            let applied = self.apply(&mut tree.rows.write(), key, want, below.take(), &mut change);
+            self.shared.trees.account(&tree, &change);
+            match applied? {
+                Applied::Below => below = Some(self.below(key)?),
+                applied => return Ok(applied),
+            }
+        }
+    }
+
+    /// What the files say of a row. Not to be called under the latch: it may read the disk.
+    pub fn below(&self, key: &[u8]) -> Result<Below> {
+        // First the count: rows that leave later make the answer void.
+        let departures = self.tree.departures();
+        Ok((departures, self.shared.files.newest(self.tree.id, key, self.state)?))
     }
 
     /// Applies to one row of a tree whose latch the caller has.
@@ -73,10 +92,11 @@ impl Writer<'_> {
         rows: &mut BTree,
         key: &[u8],
         want: Want<'_>,
+        below: Option<Below>,
         change: &mut Change,
     ) -> Result<Applied> {
         let Some(row) = rows.get_mut(key) else {
-            return self.apply_to_missing(rows, key, want, change);
+            return self.apply_to_missing(rows, key, want, below, change);
         };
         // Whoever committed but has not come by yet to stamp the row: done on the way.
         if let Some(owner) = row.head.stamp.owner().filter(|owner| *owner != self.slot) {
@@ -85,8 +105,8 @@ impl Writer<'_> {
                 row.head.settle(owner, timestamp, change);
             }
             if row.head.is_absent() {
-                remove(rows, key, change);
-                return self.apply_to_missing(rows, key, want, change);
+                forget(rows, key, change);
+                return self.apply_to_missing(rows, key, want, below, change);
             }
         }
         let own = row.head.stamp.owner() == Some(self.slot);
@@ -118,11 +138,12 @@ impl Writer<'_> {
                     return Ok(Applied::Exists(existing.clone()));
                 }
                 self.push(row, Cell::Live(Value::new(value)), change);
-                self.log_put(tree, &row.key, value);
+                self.log_put(tree, &row.key, value, true);
             }
             Want::Put(value) => {
+                let new = live(&row.head).is_none();
                 self.push(row, Cell::Live(Value::new(value)), change);
-                self.log_put(tree, &row.key, value);
+                self.log_put(tree, &row.key, value, new);
             }
             Want::Delete => {
                 if live(&row.head).is_some() {
@@ -152,30 +173,62 @@ impl Writer<'_> {
         Ok(Applied::Done)
     }
 
+    /// The row is not in memory.
     fn apply_to_missing(
         &mut self,
         rows: &mut BTree,
         key: &[u8],
         want: Want<'_>,
+        below: Option<Below>,
         change: &mut Change,
     ) -> Result<Applied> {
+        if !self.tree.is_partial() {
+            return Ok(self.apply_to_new(rows, key, want, change));
+        }
+        let answer = below.filter(|(departures, _)| *departures == self.tree.departures());
+        let head = match answer {
+            None => return Ok(Applied::Below),
+            Some((_, Newest::None)) => return Ok(self.apply_to_new(rows, key, want, change)),
+            Some((_, Newest::Foreign(holder))) => return Ok(Applied::Foreign(holder)),
+            Some((_, Newest::Committed(timestamp, cell))) => match (want, cell) {
+                (Want::Insert(_), Cell::Live(value)) => {
+                    self.work.depends_on = self.work.depends_on.max(timestamp);
+                    return Ok(Applied::Exists(value));
+                }
+                (Want::Delete, Cell::Tombstone) => return Ok(Applied::Done),
+                (_, cell) => Version::committed(timestamp, cell),
+            },
+            Some((_, Newest::Own(command, cell))) => {
+                self.work.touch(self.tree.id, key);
+                Version { stamp: Stamp::pending(self.slot, command), cell, older: None }
+            }
+        };
+        // The newest version comes up from the files, and what is wanted is done to it.
+        let row = Row::new(key, head, true);
+        change.row(&row, 1);
+        rows.insert(row);
+        self.apply(rows, key, want, None, change)
+    }
+
+    /// There is no such row anywhere.
+    fn apply_to_new(&mut self, rows: &mut BTree, key: &[u8], want: Want<'_>, change: &mut Change) -> Applied {
         let cell = match want {
             Want::Put(value) | Want::Insert(value) => {
-                self.log_put(self.tree.id, key, value);
+                self.log_put(self.tree.id, key, value, true);
                 Cell::Live(Value::new(value))
             }
-            Want::Delete => return Ok(Applied::Done),
+            Want::Delete => return Applied::Done,
             // There is nothing to share.
-            Want::Share => return Ok(Applied::Locked { current: None, changed: false }),
+            Want::Share => return Applied::Locked { current: None, changed: false },
             Want::Lock => Cell::Lock,
         };
         let locked = matches!(cell, Cell::Lock);
-        let mut row = Row { key: Key::new(key), head: Version::absent() };
-        change.bytes += row_bytes(&row.key);
+        let mut row = Row::new(key, Version::absent(), false);
+        change.row(&row, 1);
         row.head.push(Stamp::pending(self.slot, self.work.command), cell, change);
         self.work.touch(self.tree.id, key);
         rows.insert(row);
-        Ok(if locked { Applied::Locked { current: None, changed: false } } else { Applied::Done })
+        if locked { Applied::Locked { current: None, changed: false } } else { Applied::Done }
     }
 
     /// Puts our version on top, in place of an earlier one of the same statement.
@@ -190,8 +243,8 @@ impl Writer<'_> {
         self.work.touch(self.tree.id, &row.key);
     }
 
-    fn log_put(&mut self, tree: TreeId, key: &[u8], value: &[u8]) {
-        self.work.redo.put(tree, key, value);
+    fn log_put(&mut self, tree: TreeId, key: &[u8], value: &[u8], new: bool) {
+        self.work.redo.put(tree, key, value, new);
         self.work.write_bytes += (key.len() + value.len()) as u64;
     }
 

@@ -1,30 +1,45 @@
-//! Sorted files: immutable, compressed, checksummed blocks of rows with an index at the end.
+//! Sorted files: immutable, compressed, checksummed blocks of row versions with an index and a Bloom filter at the end.
 //!
 //! ```text
 //! 0        8  "PLIMSST\0"
 //! 8       u32 format version
 //! 12      u32 zero
 //! 16      u64 file number
-//! 24      blocks, one after the other, then the index block
-//! end-48  u64 offset of the index block    u32 its bytes    u32 number of blocks
-//!         u64 rows    u64 newest timestamp
+//! 24      blocks, one after the other, then the index block, then the filter block
+//! end-80  u64 offset of the index block     u32 its bytes    u32 number of blocks
+//!         u64 offset of the filter block    u32 its bytes    u32 zero
+//!         u64 entries    u64 of them deletions    u64 newest timestamp    u64 zero
 //!         u32 format version    u32 CRC-32C of the footer up to here    8 "PLIMSSTE"
 //! ```
-//! A row's key in a file is its tree (u64 big-endian), its key in the tree, and the inverted timestamp of its commit (u64
-//! big-endian), so that files sort by tree, then key, then newest first.
+//! An entry's key is its tree (u64 big-endian), its key in the tree, and the inverted timestamp of its commit (u64 big-endian).
+//! Files sort by tree, then key, then newest first; a key that begins another one comes before it, whatever the timestamps.
+//!
+//! A *staged* file holds writes of one transaction from before its commit: where others have the timestamp it has the number of
+//! the statement that wrote, and all its versions count as committed when the transaction did ([`Staged`]).
 
 mod block;
-mod reader;
+mod cache;
+mod cursor;
+mod filter;
+mod meta;
+mod table;
 mod writer;
 
-pub(crate) use reader::SstReader;
+pub(crate) use block::{Codec, Place};
+pub(crate) use cache::BlockCache;
+pub(crate) use cursor::Cursor;
+pub(crate) use filter::hash;
+pub(crate) use meta::FileMeta;
+pub(crate) use table::{Entry, Staged, Table};
 pub(crate) use writer::SstWriter;
+
+use crate::key::TreeId;
 
 const MAGIC: &[u8; 8] = b"PLIMSST\0";
 const END_MAGIC: &[u8; 8] = b"PLIMSSTE";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const FILE_HEADER: usize = 24;
-const FOOTER: usize = 48;
+const FOOTER: usize = 80;
 
 /// Name of a file.
 pub(crate) fn file_name(number: u64) -> String {
@@ -34,4 +49,17 @@ pub(crate) fn file_name(number: u64) -> String {
 /// The number in a name.
 pub(crate) fn file_number(name: &str) -> Option<u64> {
     u64::from_str_radix(name.strip_suffix(".sst")?, 16).ok()
+}
+
+/// Tree and key as one, as files order them.
+pub(crate) fn user_key(tree: TreeId, key: &[u8]) -> Vec<u8> {
+    let mut user = Vec::with_capacity(8 + key.len());
+    user.extend_from_slice(&tree.0.to_be_bytes());
+    user.extend_from_slice(key);
+    user
+}
+
+/// The tree of a user key.
+pub(crate) fn tree_of(user: &[u8]) -> TreeId {
+    TreeId(user.first_chunk().map_or(0, |tree| u64::from_be_bytes(*tree)))
 }

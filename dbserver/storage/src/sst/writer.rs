@@ -1,36 +1,36 @@
-//! Writing a sorted file, streamed: one block and one index in memory, never the rows.
+//! Writing a sorted file, streamed: one block, one index and the keys' hashes in memory, never the rows.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::block::BlockBuilder;
-use super::{END_MAGIC, FILE_HEADER, MAGIC, VERSION};
+use super::block::{self, BlockBuilder, Codec};
+use super::{END_MAGIC, FILE_HEADER, FileMeta, MAGIC, VERSION, filter};
 use crate::error::{Error, Result};
 use crate::io::{File, Io, OpenMode};
-use crate::key::TreeId;
 
 /// Bytes gathered before a write call.
-const WRITE_BYTES: usize = 1 << 20;
+const WRITE_BYTES: usize = 256 << 10;
 
 /// A file being written. Not durable, and not a file to be read, before [`SstWriter::finish`].
 pub(crate) struct SstWriter {
     file: Arc<dyn File>,
     path: PathBuf,
+    codec: Codec,
     /// Not yet written; begins at `written`.
     buffer: Vec<u8>,
     written: u64,
     block: BlockBuilder,
     index: BlockBuilder,
     blocks: u32,
-    rows: u64,
-    newest: u64,
+    hashes: Vec<u64>,
     key: Vec<u8>,
+    meta: FileMeta,
 }
 
 impl SstWriter {
-    pub fn create(io: &dyn Io, path: &Path, number: u64) -> Result<SstWriter> {
+    pub fn create(io: &dyn Io, path: &Path, number: u64, codec: Codec) -> Result<SstWriter> {
         let file = io.open(path, OpenMode::Create).map_err(|error| Error::io("create", path, error))?;
-        let mut buffer = Vec::with_capacity(WRITE_BYTES);
+        let mut buffer = Vec::with_capacity(WRITE_BYTES + (64 << 10));
         buffer.extend_from_slice(MAGIC);
         buffer.extend_from_slice(&VERSION.to_le_bytes());
         buffer.extend_from_slice(&[0; 4]);
@@ -39,30 +39,44 @@ impl SstWriter {
         Ok(SstWriter {
             file,
             path: path.to_path_buf(),
+            codec,
             buffer,
             written: 0,
             block: BlockBuilder::default(),
             index: BlockBuilder::default(),
             blocks: 0,
-            rows: 0,
-            newest: 0,
+            hashes: Vec::new(),
             key: Vec::new(),
+            meta: FileMeta { number, ..FileMeta::default() },
         })
     }
 
-    /// Adds a row; rows come in the order of tree, key, newest first.
-    pub fn add(&mut self, tree: TreeId, key: &[u8], timestamp: u64, value: &[u8]) -> Result<()> {
+    /// Adds a version; they come in the order of user key, newest first. `None`: a deletion.
+    pub fn add(&mut self, user: &[u8], timestamp: u64, value: Option<&[u8]>) -> Result<()> {
+        if self.meta.entries == 0 {
+            self.meta.min = user.to_vec();
+        }
+        let repeated =
+            self.meta.entries > 0 && self.key.split_last_chunk::<8>().is_some_and(|(key, _)| key == user);
+        if !repeated {
+            self.hashes.push(filter::hash(user));
+        }
         self.key.clear();
-        self.key.extend_from_slice(&tree.0.to_be_bytes());
-        self.key.extend_from_slice(key);
+        self.key.extend_from_slice(user);
         self.key.extend_from_slice(&(!timestamp).to_be_bytes());
         self.block.add(&self.key, value);
-        self.rows += 1;
-        self.newest = self.newest.max(timestamp);
+        self.meta.entries += 1;
+        self.meta.tombstones += u64::from(value.is_none());
+        self.meta.newest = self.meta.newest.max(timestamp);
         if self.block.is_full() {
             self.finish_block()?;
         }
         Ok(())
+    }
+
+    /// The file's number.
+    pub fn number(&self) -> u64 {
+        self.meta.number
     }
 
     /// Bytes of the file so far.
@@ -70,13 +84,18 @@ impl SstWriter {
         self.written + self.buffer.len() as u64
     }
 
+    /// Whether the last version added was one of this key.
+    pub fn ends_with(&self, user: &[u8]) -> bool {
+        self.meta.entries > 0 && self.key.split_last_chunk::<8>().is_some_and(|(key, _)| key == user)
+    }
+
     fn finish_block(&mut self) -> Result<()> {
         let offset = self.bytes();
         let last_key = self.block.last_key().to_vec();
-        self.block.finish(&mut self.buffer);
+        self.block.finish(self.codec, &mut self.buffer);
         let mut place = offset.to_le_bytes().to_vec();
         place.extend_from_slice(&((self.bytes() - offset) as u32).to_le_bytes());
-        self.index.add(&last_key, &place);
+        self.index.add(&last_key, Some(&place));
         self.blocks += 1;
         if self.buffer.len() >= WRITE_BYTES { self.write() } else { Ok(()) }
     }
@@ -89,26 +108,33 @@ impl SstWriter {
         Ok(())
     }
 
-    /// Ends the file and syncs it; its name needs a sync of the directory. Answers its bytes and rows.
-    pub fn finish(mut self) -> Result<(u64, u64)> {
+    /// Ends the file and syncs it; its name needs a sync of the directory.
+    pub fn finish(mut self) -> Result<FileMeta> {
         if !self.block.is_empty() {
             self.finish_block()?;
         }
+        self.meta.max = self.key.split_last_chunk::<8>().map(|(user, _)| user.to_vec()).unwrap_or_default();
         let index = self.bytes();
-        self.index.finish(&mut self.buffer);
-        let index_bytes = (self.bytes() - index) as u32;
+        self.index.finish(self.codec, &mut self.buffer);
+        let filter = self.bytes();
+        block::store(&filter::build(&self.hashes), Codec::None, &mut self.buffer);
+        let end = self.bytes();
         let footer = self.buffer.len();
-        self.buffer.extend_from_slice(&index.to_le_bytes());
-        self.buffer.extend_from_slice(&index_bytes.to_le_bytes());
-        self.buffer.extend_from_slice(&self.blocks.to_le_bytes());
-        self.buffer.extend_from_slice(&self.rows.to_le_bytes());
-        self.buffer.extend_from_slice(&self.newest.to_le_bytes());
+        for (offset, bytes, count) in [(index, filter - index, self.blocks), (filter, end - filter, 0)] {
+            self.buffer.extend_from_slice(&offset.to_le_bytes());
+            self.buffer.extend_from_slice(&(bytes as u32).to_le_bytes());
+            self.buffer.extend_from_slice(&count.to_le_bytes());
+        }
+        for field in [self.meta.entries, self.meta.tombstones, self.meta.newest, 0] {
+            self.buffer.extend_from_slice(&field.to_le_bytes());
+        }
         self.buffer.extend_from_slice(&VERSION.to_le_bytes());
         let crc = crc32c::crc32c(self.buffer.get(footer..).unwrap_or_default());
         self.buffer.extend_from_slice(&crc.to_le_bytes());
         self.buffer.extend_from_slice(END_MAGIC);
         self.write()?;
         self.file.sync().map_err(|error| Error::io("sync", &self.path, error))?;
-        Ok((self.written, self.rows))
+        self.meta.bytes = self.written;
+        Ok(self.meta)
     }
 }

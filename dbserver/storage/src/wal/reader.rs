@@ -22,8 +22,6 @@ pub(crate) struct Reader<'a> {
 /// A valid record.
 pub(crate) struct Record<'a> {
     pub kind: Kind,
-    /// Which life of the process wrote it.
-    pub epoch: u32,
     /// Its position.
     pub lsn: u64,
     pub payload: &'a [u8],
@@ -42,7 +40,7 @@ impl<'a> Reader<'a> {
         let Some(kind) = Kind::from_byte(header.kind) else { return Ok(None) };
         self.epoch = header.epoch;
         self.lsn = lsn + record::record_bytes(header.length as usize) as u64;
-        Ok(Some(Record { kind, epoch: header.epoch, lsn, payload: &self.payload }))
+        Ok(Some(Record { kind, lsn, payload: &self.payload }))
     }
 
     /// The record is valid in itself, and not older than the ones before it.

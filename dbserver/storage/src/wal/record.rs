@@ -16,23 +16,21 @@
 pub(crate) const HEADER: usize = 40;
 /// Records begin at multiples of this.
 pub(crate) const ALIGN: usize = 8;
-/// Longest payload: a chunk of redo with the longest value.
-pub(crate) const PAYLOAD_MAX: usize = crate::engine::VALUE_MAX + (4 << 20);
+/// Longest payload: the longest value, what a transaction may write before it, and the names of its staged files.
+pub(crate) const PAYLOAD_MAX: usize = crate::engine::VALUE_MAX + (256 << 20);
 
 /// What a record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A transaction committed; carries its writes, or the last of them.
+    /// A transaction committed; carries its writes, and names the files with those that had become too many.
     Commit = 1,
-    /// Writes of a transaction that is not yet committed, which count only if its commit follows in the same epoch.
-    Chunk = 2,
     /// Tree numbers below this are spoken for.
     Trees = 3,
 }
 
 impl Kind {
     pub fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Commit, Kind::Chunk, Kind::Trees].into_iter().find(|kind| *kind as u8 == byte)
+        [Kind::Commit, Kind::Trees].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -113,7 +111,7 @@ mod tests {
     #[test]
     fn a_record_reads_back_and_any_flipped_bit_shows() {
         let mut log = Vec::new();
-        append(&mut log, Kind::Chunk, (4096, 4000), 123_456, 7, |log| log.extend_from_slice(b"hello"));
+        append(&mut log, Kind::Trees, (4096, 4000), 123_456, 7, |log| log.extend_from_slice(b"hello"));
         assert_eq!(log.len(), record_bytes(5));
         let read = |log: &[u8]| {
             let header: [u8; HEADER] = log[..HEADER].try_into().unwrap();
@@ -129,7 +127,7 @@ mod tests {
             batch: 4000,
             wall_us: 123_456,
             epoch: 7,
-            kind: Kind::Chunk as u8,
+            kind: Kind::Trees as u8,
         };
         assert_eq!(header, expected);
         for bit in 0..(HEADER + 5) * 8 {

@@ -1,60 +1,52 @@
-//! What a transaction's records carry: its writes, one after the other.
+//! What a transaction's commit record carries: its writes, one after the other.
 //!
-//! Writes (after the first two fields of a chunk, or the fields of a commit):
+//! Writes:
 //! ```text
 //! 1  tree (u64 big-endian)                       the writes after it are in this tree
-//! 2  key length (varint), key, value length (varint), value      put
-//! 3  key length (varint), key                                    delete
+//! 2  key length (varint), key, value length (varint), value      put of a row that existed
+//! 3  key length (varint), key                                    delete of a row that existed
+//! 4  key length (varint), key, value length (varint), value      put of a row that did not
 //! ```
-//! A chunk's payload: transaction (u64), index of its first write (u64), writes.
-//! A commit's payload: timestamp (u64), transaction (u64), first write's index (u64), dropped trees (varint count, u64
-//! each), discarded writes (varint count, from and to as u64 each: rolled back to a savepoint after they were logged),
-//! writes.
+//! A commit's payload: timestamp (u64), transaction (u64), dropped trees (varint count, u64 each), staged files (varint count, as
+//! in the manifest), writes. What is in staged files is not among the writes.
 
 use crate::key::TreeId;
-
-/// Redo that a transaction gathers before it logs a chunk.
-pub(crate) const CHUNK_BYTES: usize = 256 << 10;
+use crate::sst::FileMeta;
 
 const TREE: u8 = 1;
 const PUT: u8 = 2;
 const DELETE: u8 = 3;
+const INSERT: u8 = 4;
 
 /// Writes not yet logged.
 #[derive(Default)]
 pub(crate) struct Redo {
     pub bytes: Vec<u8>,
     tree: Option<TreeId>,
-    /// Writes so far, logged or not.
-    count: u64,
-    /// Index of the first write in `bytes`.
-    pub first: u64,
-    /// Logged writes that were rolled back.
-    pub discards: Vec<(u64, u64)>,
+    /// How many times the writes went to a staged file.
+    staged: u64,
 }
 
 /// A point to go back to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RedoMark {
     bytes: usize,
-    count: u64,
-    first: u64,
+    staged: u64,
 }
 
 impl Redo {
-    pub fn put(&mut self, tree: TreeId, key: &[u8], value: &[u8]) {
+    /// A row is written; `new`: it did not exist.
+    pub fn put(&mut self, tree: TreeId, key: &[u8], value: &[u8], new: bool) {
         self.switch(tree);
-        self.bytes.push(PUT);
+        self.bytes.push(if new { INSERT } else { PUT });
         put_bytes(&mut self.bytes, key);
         put_bytes(&mut self.bytes, value);
-        self.count += 1;
     }
 
     pub fn delete(&mut self, tree: TreeId, key: &[u8]) {
         self.switch(tree);
         self.bytes.push(DELETE);
         put_bytes(&mut self.bytes, key);
-        self.count += 1;
     }
 
     fn switch(&mut self, tree: TreeId) {
@@ -67,41 +59,23 @@ impl Redo {
 
     /// Whether there is anything to log.
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.bytes.is_empty()
     }
 
-    /// Whether a part has been logged already.
-    pub fn is_streamed(&self) -> bool {
-        self.first > 0
-    }
-
-    /// Whether a chunk should be logged.
-    pub fn is_full(&self) -> bool {
-        self.bytes.len() >= CHUNK_BYTES
-    }
-
-    /// What was gathered has been logged.
-    pub fn logged(&mut self) {
-        self.bytes.clear();
+    /// What was gathered is in a staged file.
+    pub fn staged(&mut self) {
+        self.bytes = Vec::new();
         self.tree = None;
-        self.first = self.count;
+        self.staged += 1;
     }
 
     pub fn mark(&self) -> RedoMark {
-        RedoMark { bytes: self.bytes.len(), count: self.count, first: self.first }
+        RedoMark { bytes: self.bytes.len(), staged: self.staged }
     }
 
-    /// Forgets the writes since the mark; those already logged are remembered as discarded.
+    /// Forgets the writes since the mark. All that is here came after it where some were staged since.
     pub fn rollback_to(&mut self, mark: RedoMark) {
-        if mark.first == self.first {
-            self.bytes.truncate(mark.bytes);
-            self.count = mark.count;
-        } else {
-            self.bytes.clear();
-            self.count = self.first;
-            self.discards.retain(|(from, _)| *from < mark.count);
-            self.discards.push((mark.count, self.first));
-        }
+        self.bytes.truncate(if mark.staged == self.staged { mark.bytes } else { 0 });
         self.tree = None;
     }
 }
@@ -111,46 +85,46 @@ impl Redo {
 pub(crate) struct Commit {
     pub timestamp: u64,
     pub txn: u64,
-    pub first: u64,
     pub drops: Vec<TreeId>,
-    pub discards: Vec<(u64, u64)>,
+    pub staged: Vec<FileMeta>,
 }
 
 impl Commit {
     pub fn encode(&self, out: &mut Vec<u8>) {
-        for field in [self.timestamp, self.txn, self.first] {
+        for field in [self.timestamp, self.txn] {
             out.extend_from_slice(&field.to_le_bytes());
         }
         put_varint(out, self.drops.len() as u64);
         for tree in &self.drops {
             out.extend_from_slice(&tree.0.to_le_bytes());
         }
-        put_varint(out, self.discards.len() as u64);
-        for (from, to) in &self.discards {
-            out.extend_from_slice(&from.to_le_bytes());
-            out.extend_from_slice(&to.to_le_bytes());
+        put_varint(out, self.staged.len() as u64);
+        for file in &self.staged {
+            file.encode(out);
         }
     }
 
     /// Upper bound of the encoded length.
     pub fn encoded_max(&self) -> usize {
-        24 + 20 + 8 * self.drops.len() + 16 * self.discards.len()
+        let files = self.staged.iter();
+        let files: usize =
+            files.map(|file| 90 + file.discards.len() * 16 + file.min.len() + file.max.len()).sum();
+        16 + 20 + 8 * self.drops.len() + files
     }
 
     /// The fields, and the writes after them.
     pub fn decode(mut bytes: &[u8]) -> Option<(Commit, &[u8])> {
         let timestamp = take_u64(&mut bytes)?;
         let txn = take_u64(&mut bytes)?;
-        let first = take_u64(&mut bytes)?;
         let mut drops = Vec::new();
         for _ in 0..take_varint(&mut bytes)? {
             drops.push(TreeId(take_u64(&mut bytes)?));
         }
-        let mut discards = Vec::new();
+        let mut staged = Vec::new();
         for _ in 0..take_varint(&mut bytes)? {
-            discards.push((take_u64(&mut bytes)?, take_u64(&mut bytes)?));
+            staged.push(FileMeta::decode(&mut bytes)?);
         }
-        Some((Commit { timestamp, txn, first, drops, discards }, bytes))
+        Some((Commit { timestamp, txn, drops, staged }, bytes))
     }
 }
 
@@ -161,6 +135,8 @@ pub(crate) struct Op<'a> {
     pub key: &'a [u8],
     /// `None`: a delete.
     pub value: Option<&'a [u8]>,
+    /// Rows that the tree has more.
+    pub live: i64,
 }
 
 /// The writes in order; an item is `None` where the bytes make no sense, and the last then.
@@ -188,12 +164,13 @@ fn next_op<'a>(bytes: &mut &'a [u8], tree: &mut Option<TreeId>) -> Option<Op<'a>
                 *tree = Some(TreeId(u64::from_be_bytes(*number)));
                 *bytes = rest;
             }
-            PUT => {
+            PUT | INSERT => {
                 let key = take_bytes(bytes)?;
                 let value = take_bytes(bytes)?;
-                return Some(Op { tree: (*tree)?, key, value: Some(value) });
+                let live = i64::from(*tag == INSERT);
+                return Some(Op { tree: (*tree)?, key, value: Some(value), live });
             }
-            DELETE => return Some(Op { tree: (*tree)?, key: take_bytes(bytes)?, value: None }),
+            DELETE => return Some(Op { tree: (*tree)?, key: take_bytes(bytes)?, value: None, live: -1 }),
             _ => return None,
         }
     }
@@ -245,48 +222,37 @@ mod tests {
     #[test]
     fn writes_read_back_in_order() {
         let mut redo = Redo::default();
-        redo.put(TreeId(7), b"a", b"1");
-        redo.put(TreeId(7), &[b'k'; 300], &[b'v'; 70_000]);
+        redo.put(TreeId(7), b"a", b"1", true);
+        redo.put(TreeId(7), &[b'k'; 300], &[b'v'; 70_000], false);
         redo.delete(TreeId(8), b"");
         let read: Vec<_> = ops(&redo.bytes).collect();
         assert_eq!(read.len(), 3);
-        assert_eq!(read[0], Some(Op { tree: TreeId(7), key: b"a", value: Some(b"1") }));
+        assert_eq!(read[0], Some(Op { tree: TreeId(7), key: b"a", value: Some(b"1"), live: 1 }));
         assert_eq!(read[1].unwrap().value.unwrap().len(), 70_000);
-        assert_eq!(read[2], Some(Op { tree: TreeId(8), key: b"", value: None }));
+        assert_eq!(read[2], Some(Op { tree: TreeId(8), key: b"", value: None, live: -1 }));
         for cut in 1..20 {
             assert!(ops(&redo.bytes[..cut]).count() <= 2, "a cut is noticed, not a panic");
         }
     }
 
     #[test]
-    fn rolling_back_discards_what_was_logged_and_forgets_the_rest() {
+    fn rolling_back_forgets_what_came_after() {
         let mut redo = Redo::default();
-        redo.put(TreeId(1), b"a", b"");
+        redo.put(TreeId(1), b"a", b"", true);
         let mark = redo.mark();
-        redo.put(TreeId(1), b"b", b"");
+        redo.put(TreeId(1), b"b", b"", true);
         redo.rollback_to(mark);
         assert_eq!(ops(&redo.bytes).count(), 1);
-        redo.logged();
-        let mark = redo.mark();
-        redo.put(TreeId(1), b"c", b"");
-        redo.logged();
-        redo.put(TreeId(1), b"d", b"");
+        redo.staged();
+        redo.put(TreeId(1), b"d", b"", true);
         redo.rollback_to(mark);
-        assert!(redo.bytes.is_empty());
-        assert_eq!(redo.discards, [(1, 2)]);
-        redo.put(TreeId(1), b"e", b"");
-        assert_eq!(redo.first, 2);
+        assert!(redo.is_empty());
     }
 
     #[test]
     fn a_commit_reads_back() {
-        let commit = Commit {
-            timestamp: 5,
-            txn: 6,
-            first: 7,
-            drops: vec![TreeId(8), TreeId(9)],
-            discards: vec![(1, 2), (4, 6)],
-        };
+        let file = FileMeta { number: 3, min: b"a".to_vec(), max: b"b".to_vec(), ..FileMeta::default() };
+        let commit = Commit { timestamp: 5, txn: 6, drops: vec![TreeId(8), TreeId(9)], staged: vec![file] };
         let mut bytes = Vec::new();
         commit.encode(&mut bytes);
         assert!(bytes.len() <= commit.encoded_max());

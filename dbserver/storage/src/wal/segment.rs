@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::io::{File, Io, OpenMode};
 
 const MAGIC: &[u8; 8] = b"PLIMWAL\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes of the header.
 pub(crate) const SEGMENT_HEADER: u64 = 64;
 /// Used segments kept to be used again.
@@ -256,7 +256,7 @@ impl Segments {
 fn check_version(path: &Path, header: &[u8; SEGMENT_HEADER as usize]) -> Result<()> {
     let [magic @ .., _, _, _, _] = header.first_chunk::<12>().copied().unwrap_or_default();
     let version = header.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes);
-    if magic == *MAGIC && version > VERSION {
+    if magic == *MAGIC && version != VERSION {
         return Err(Error::UnknownFormat { file: path.to_path_buf(), version, known: VERSION });
     }
     Ok(())

@@ -5,7 +5,6 @@
 //! The flusher takes the whole buffer, writes and syncs it while the next one fills, then publishes the newest timestamp
 //! in it and wakes those who wait. It never runs out of room: nobody may append more than fits the prepared segments.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
@@ -21,6 +20,7 @@ use crate::io::Io;
 use crate::key::TreeId;
 use crate::mvcc::{Snapshots, TxnState};
 use crate::options::{FatalHook, Options};
+use crate::sst::FileMeta;
 
 /// Bytes waiting for the flusher at which appending waits for it.
 const BUFFER_MAX: usize = 32 << 20;
@@ -79,8 +79,6 @@ struct Fill {
     /// Counts attempts to prepare a segment, with the outcome of the last one.
     attempts: u64,
     prepare_error: Option<Error>,
-    /// First positions of transactions that have logged chunks and have not ended.
-    streams: HashMap<u64, u64>,
     next_tree: u64,
     trees_logged: u64,
     closing: bool,
@@ -112,7 +110,6 @@ impl Log {
             wanted: start.lsn,
             attempts: 0,
             prepare_error: None,
-            streams: HashMap::new(),
             next_tree: start.next_tree,
             trees_logged: start.next_tree,
             closing: false,
@@ -144,17 +141,12 @@ impl Log {
     pub fn commit(
         &self,
         state: &TxnState,
-        redo: &mut Redo,
+        redo: &Redo,
         drops: Vec<TreeId>,
+        staged: Vec<FileMeta>,
         validate: impl FnOnce(u64) -> Result<()>,
     ) -> Result<u64> {
-        let mut commit = Commit {
-            timestamp: 0,
-            txn: state.id,
-            first: redo.first,
-            drops,
-            discards: std::mem::take(&mut redo.discards),
-        };
+        let mut commit = Commit { timestamp: 0, txn: state.id, drops, staged };
         let mut fill = self.reserve(redo.bytes.len() + commit.encoded_max())?;
         let timestamp = fill.next_timestamp;
         validate(timestamp)?;
@@ -164,31 +156,11 @@ impl Log {
             commit.encode(log);
             log.extend_from_slice(&redo.bytes);
         });
-        fill.streams.remove(&state.id);
         state.commit(timestamp);
         if !self.synchronous {
             self.snapshots.publish(timestamp);
         }
         Ok(timestamp)
-    }
-
-    /// Appends a part of a transaction's writes.
-    pub fn chunk(&self, txn: u64, redo: &mut Redo) -> Result<()> {
-        let mut fill = self.reserve(16 + redo.bytes.len())?;
-        let lsn = fill.end();
-        fill.streams.entry(txn).or_insert(lsn);
-        self.append(&mut fill, Kind::Chunk, |log| {
-            log.extend_from_slice(&txn.to_le_bytes());
-            log.extend_from_slice(&redo.first.to_le_bytes());
-            log.extend_from_slice(&redo.bytes);
-        });
-        redo.logged();
-        Ok(())
-    }
-
-    /// A transaction that has logged chunks ends without a commit.
-    pub fn forget(&self, txn: u64) {
-        self.fill.lock().streams.remove(&txn);
     }
 
     /// A new tree number. The log says that it is taken before it can say anything that uses it.
@@ -361,13 +333,10 @@ impl Log {
         self.room.notify_all();
     }
 
-    /// Where the log ends, and the position from which a replay must start to see
-    /// everything that is not committed by then.
+    /// Where the log ends: every commit so far is before that.
     pub fn position(&self) -> Position {
         let fill = self.fill.lock();
-        let end = fill.end();
-        let streams = fill.streams.values().copied().min().unwrap_or(end);
-        Position { end, replay_from: end.min(streams), next_tree: fill.trees_logged }
+        Position { end: fill.end(), next_tree: fill.trees_logged }
     }
 
     /// Resolves when the timestamp is visible, or fails.
@@ -444,7 +413,6 @@ impl Log {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Position {
     pub end: u64,
-    pub replay_from: u64,
     pub next_tree: u64,
 }
 

@@ -1,0 +1,230 @@
+//! Compaction: files are merged one level down, streamed, and what nobody sees any more is left out: versions between snapshots,
+//! deletions with nothing below them, rows of dropped trees.
+
+use std::cmp::Reverse;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::merge::{Merge, Span};
+use super::output::Output;
+use super::pick::{Job, pick};
+use crate::engine::Shared;
+use crate::error::Result;
+use crate::key::{Direction, TreeId};
+use crate::sst::{Codec, Entry, Table, tree_of};
+
+/// Keys between two looks at whether the engine is being closed.
+const CHECK_KEYS: u64 = 1024;
+
+impl Shared {
+    /// One unit of compaction; false where nothing is to do.
+    pub fn compact(&self) -> Result<bool> {
+        let files = &self.files;
+        let _one = files.compacting.lock();
+        let set = files.set();
+        let oldest = self.snapshots.oldest();
+        let dropped = self.trees.dropped(oldest);
+        let is_dropped = |tree: TreeId| dropped.binary_search(&tree).is_ok();
+        let Some(job) = pick(&set, files.flushed(), oldest, self.options.level_bytes, &is_dropped) else {
+            return Ok(false);
+        };
+        match job {
+            Job::Drop(tables) => files.install(|set, _| set.remove(&tables))?,
+            Job::Move(table, level) => files.install(|set, _| {
+                set.remove(std::slice::from_ref(&table));
+                set.add(level, table);
+            })?,
+            Job::Merge(sources, level) => self.merge(sources, level, &is_dropped)?,
+        }
+        files.counters.compactions.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    fn merge(
+        &self,
+        sources: Vec<Vec<Arc<Table>>>,
+        level: u8,
+        is_dropped: &dyn Fn(TreeId) -> bool,
+    ) -> Result<()> {
+        let files = &self.files;
+        let set = files.set();
+        let inputs: Vec<_> = sources.iter().flatten().cloned().collect();
+        let deeper = set.levels.get(usize::from(level)..).unwrap_or_default();
+        let bottom = deeper.iter().all(Vec::is_empty);
+        let min = inputs.iter().map(|table| &table.meta.min).min().cloned().unwrap_or_default();
+        let max = inputs.iter().map(|table| &table.meta.max).max().cloned().unwrap_or_default();
+        let span = Span { lower: (min, false), upper: (max, false), direction: Direction::Forward };
+        let mut writing = Writing {
+            shared: self,
+            output: Output::new(files, if bottom { Codec::Zstd } else { Codec::Lz4 }),
+            deeper,
+            snapshots: self.snapshots.alive(),
+        };
+        let written = Merge::of(sources, span, true).and_then(|merge| writing.write(merge, is_dropped));
+        written.inspect_err(|error| files.note(error))?;
+        let tables = writing.output.finish()?;
+        let counters = &files.counters;
+        let read: u64 = inputs.iter().map(|table| table.meta.bytes).sum();
+        counters.compaction_bytes_read.fetch_add(read, Ordering::Relaxed);
+        let bytes: u64 = tables.iter().map(|table| table.meta.bytes).sum();
+        counters.compaction_bytes_written.fetch_add(bytes, Ordering::Relaxed);
+        files.install(|set, _| {
+            set.remove(&inputs);
+            tables.into_iter().for_each(|table| set.add(level, table));
+        })
+    }
+}
+
+/// A merge on its way.
+struct Writing<'a> {
+    shared: &'a Shared,
+    output: Output<'a>,
+    /// The levels below.
+    deeper: &'a [Vec<Arc<Table>>],
+    /// Timestamps of the snapshots alive, ascending. Later ones see the newest version of everything here.
+    snapshots: Vec<u64>,
+}
+
+/// A version of the key at hand.
+struct Version {
+    timestamp: u64,
+    /// The newer its file, the smaller.
+    source: usize,
+    number: u64,
+    /// Where the value is; `None` for a deletion.
+    value: Option<Range<usize>>,
+}
+
+/// The versions of one key.
+#[derive(Default)]
+struct Versions {
+    list: Vec<Version>,
+    bytes: Vec<u8>,
+}
+
+impl Versions {
+    fn clear(&mut self) {
+        self.list.clear();
+        self.bytes.clear();
+    }
+
+    fn add(&mut self, source: usize, timestamp: u64, number: u64, value: Option<&[u8]>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        let value = value.map(|_| start..self.bytes.len());
+        self.list.push(Version { timestamp, source, number, value });
+    }
+
+    /// Leaves the versions that somebody sees, newest first. `nothing_below`: no file further down has the key.
+    fn keep(&mut self, snapshots: &[u64], nothing_below: impl FnOnce() -> bool) {
+        // A transaction may have written a key several times: its last word comes from the newest file, its newest statement.
+        self.list.sort_unstable_by_key(|version| {
+            (Reverse(version.timestamp), version.source, Reverse(version.number))
+        });
+        self.list.dedup_by_key(|version| version.timestamp);
+        let mut newer = None;
+        self.list.retain(|version| {
+            let seen = |newer: u64| {
+                let first = snapshots.partition_point(|snapshot| *snapshot < version.timestamp);
+                snapshots.get(first).is_some_and(|snapshot| *snapshot < newer)
+            };
+            let needed = newer.is_none_or(seen);
+            if needed {
+                newer = Some(version.timestamp);
+            }
+            needed
+        });
+        let ends_deleted = |list: &[Version]| list.last().is_some_and(|version| version.value.is_none());
+        if ends_deleted(&self.list) && nothing_below() {
+            while ends_deleted(&self.list) {
+                self.list.pop();
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u64, Option<&[u8]>)> {
+        self.list.iter().map(|version| {
+            let value = version.value.clone();
+            (version.timestamp, value.map(|range| self.bytes.get(range).unwrap_or_default()))
+        })
+    }
+}
+
+impl Writing<'_> {
+    fn write(&mut self, mut merge: Merge, is_dropped: &dyn Fn(TreeId) -> bool) -> Result<()> {
+        let mut versions = Versions::default();
+        let mut keys = 0u64;
+        loop {
+            versions.clear();
+            let more = merge.group(&mut |source, table, number, value| {
+                if let Entry::Committed(timestamp) = table.entry(number) {
+                    versions.add(source, timestamp, number, value);
+                }
+            })?;
+            if !more {
+                break;
+            }
+            keys += 1;
+            if keys.is_multiple_of(CHECK_KEYS) {
+                self.shared.check_open()?;
+            }
+            let user = merge.key();
+            if is_dropped(tree_of(user)) {
+                continue;
+            }
+            versions.keep(&self.snapshots, || {
+                self.deeper.iter().all(|tables| {
+                    let at = tables.partition_point(|table| *table.meta.max < *user);
+                    tables.get(at).is_none_or(|table| !table.meta.spans(user))
+                })
+            });
+            for (timestamp, value) in versions.iter() {
+                self.output.add(user, timestamp, value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(versions: &[(u64, bool)], snapshots: &[u64], nothing_below: bool) -> Vec<u64> {
+        let mut list = Versions::default();
+        for (timestamp, live) in versions {
+            list.add(0, *timestamp, *timestamp, live.then_some(b"v"));
+        }
+        list.keep(snapshots, || nothing_below);
+        list.iter().map(|(timestamp, _)| timestamp).collect()
+    }
+
+    #[test]
+    fn versions_stay_while_a_snapshot_sees_them() {
+        let rows = [(10, true), (20, true), (30, true), (40, true)];
+        assert_eq!(kept(&rows, &[], true), [40]);
+        assert_eq!(kept(&rows, &[20, 25, 35], true), [40, 30, 20]);
+        assert_eq!(kept(&rows, &[9, 41], true), [40]);
+    }
+
+    #[test]
+    fn a_deletion_goes_only_when_there_is_nothing_that_it_hides() {
+        assert_eq!(kept(&[(10, true), (20, false)], &[], true), [0; 0]);
+        assert_eq!(kept(&[(10, true), (20, false)], &[], false), [20]);
+        assert_eq!(kept(&[(10, true), (20, false)], &[15], true), [20, 10]);
+        assert_eq!(kept(&[(10, false), (20, true)], &[15], true), [20]);
+        assert_eq!(kept(&[(10, false), (20, true)], &[15], false), [20, 10]);
+    }
+
+    #[test]
+    fn the_last_write_of_a_transaction_counts() {
+        let mut list = Versions::default();
+        // Two files of one transaction, the newer one first; in each two statements.
+        for (source, number) in [(1, 3), (1, 4), (0, 5), (0, 7)] {
+            list.add(source, 9, number, Some(&[number as u8]));
+        }
+        list.keep(&[], || true);
+        assert_eq!(list.iter().collect::<Vec<_>>(), [(9, Some(&[7u8][..]))]);
+    }
+}

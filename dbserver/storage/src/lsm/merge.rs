@@ -1,0 +1,206 @@
+//! Many files as one sequence of keys, in either direction.
+
+use std::sync::Arc;
+
+use super::set::{FileSet, FileView};
+use crate::error::Result;
+use crate::key::Direction;
+use crate::sst::{Cursor, Place, Table};
+
+/// A range of user keys, and which way to go over it.
+#[derive(Debug, Clone)]
+pub(crate) struct Span {
+    /// The first key; where the flag says so it is not part of it.
+    pub lower: (Vec<u8>, bool),
+    /// The last key; where the flag says so it is not part of it.
+    pub upper: (Vec<u8>, bool),
+    pub direction: Direction,
+}
+
+/// Takes a version: the source's number (newest first), its file, the version's number, its value.
+pub(crate) type EachVersion<'a> = dyn FnMut(usize, &Table, u64, Option<&[u8]>) + 'a;
+
+/// One or more files that do not overlap, in the order of the merge.
+struct Source {
+    /// Still to come; the last one is next.
+    tables: Vec<Arc<Table>>,
+    cursor: Option<Cursor>,
+}
+
+/// See the module.
+pub(crate) struct Merge {
+    /// Newest first.
+    sources: Vec<Source>,
+    span: Span,
+    pass: bool,
+    /// The key it is at.
+    key: Vec<u8>,
+    /// The value that the view saw of it.
+    value: Vec<u8>,
+}
+
+impl Span {
+    fn overlaps(&self, table: &Table) -> bool {
+        *table.meta.max >= *self.lower.0 && *table.meta.min <= *self.upper.0
+    }
+
+    fn contains(&self, user: &[u8]) -> bool {
+        let (lower, above) = &self.lower;
+        let (upper, below) = &self.upper;
+        let after = if *above { user > lower.as_slice() } else { user >= lower.as_slice() };
+        after && if *below { user < upper.as_slice() } else { user <= upper.as_slice() }
+    }
+
+    fn start(&self) -> Place<'_> {
+        match (self.direction, &self.lower, &self.upper) {
+            (Direction::Forward, (key, false), _) | (Direction::Backward, _, (key, true)) => {
+                Place::before(key)
+            }
+            (Direction::Forward, (key, true), _) | (Direction::Backward, _, (key, false)) => {
+                Place::after(key)
+            }
+        }
+    }
+}
+
+impl Source {
+    /// The key it is at. A file is not opened before its first key is due.
+    fn peek(&self, direction: Direction) -> Option<&[u8]> {
+        match (&self.cursor, self.tables.last()) {
+            (Some(cursor), _) => cursor.entry().map(|(user, ..)| user),
+            (None, Some(table)) => Some(match direction {
+                Direction::Forward => &table.meta.min,
+                Direction::Backward => &table.meta.max,
+            }),
+            (None, None) => None,
+        }
+    }
+
+    fn open(&mut self, start: Option<Place<'_>>, direction: Direction, pass: bool) -> Result<()> {
+        while let Some(table) = self.tables.pop() {
+            let mut cursor = Cursor::new(&table, pass)?;
+            match direction {
+                Direction::Forward => cursor.seek(start.unwrap_or(Place::before(&[])))?,
+                Direction::Backward => cursor.seek_before(start.unwrap_or(Place::after(&table.meta.max)))?,
+            }
+            if cursor.entry().is_some() {
+                self.cursor = Some(cursor);
+                return Ok(());
+            }
+        }
+        self.cursor = None;
+        Ok(())
+    }
+
+    fn advance(&mut self, direction: Direction) -> Result<()> {
+        let Some(cursor) = &mut self.cursor else { return Ok(()) };
+        match direction {
+            Direction::Forward => cursor.next()?,
+            Direction::Backward => cursor.prev()?,
+        }
+        if cursor.entry().is_none() {
+            self.cursor = None;
+        }
+        Ok(())
+    }
+}
+
+impl Merge {
+    /// Over all files of a set that have keys in the span.
+    pub fn new(set: &FileSet, span: Span) -> Result<Merge> {
+        let l0 = set.l0.iter().map(std::slice::from_ref);
+        let groups = l0.chain(set.levels.iter().map(Vec::as_slice));
+        let sources =
+            groups.map(|tables| tables.iter().filter(|table| span.overlaps(table)).cloned().collect());
+        Merge::of(sources.collect(), span, false)
+    }
+
+    /// Over these files: each vector in the order of its keys, the vectors newest first.
+    pub fn of(sources: Vec<Vec<Arc<Table>>>, span: Span, pass: bool) -> Result<Merge> {
+        let mut merge = Merge { sources: Vec::new(), span, pass, key: Vec::new(), value: Vec::new() };
+        let start = merge.span.start();
+        for mut tables in sources.into_iter().filter(|tables| !tables.is_empty()) {
+            if merge.span.direction == Direction::Forward {
+                tables.reverse();
+            }
+            let mut source = Source { tables, cursor: None };
+            // A file that lies wholly in the span waits until its first key is due.
+            let inside = source.peek(merge.span.direction).is_some_and(|user| merge.span.contains(user));
+            if !inside {
+                source.open(Some(start), merge.span.direction, pass)?;
+            }
+            merge.sources.push(source);
+        }
+        Ok(merge)
+    }
+
+    /// The key of the next group, without going there.
+    pub fn peek(&self) -> Option<&[u8]> {
+        let keys = self.sources.iter().filter_map(|source| source.peek(self.span.direction));
+        let next = match self.span.direction {
+            Direction::Forward => keys.min(),
+            Direction::Backward => keys.max(),
+        };
+        next.filter(|user| self.span.contains(user))
+    }
+
+    /// Goes over all versions of the next key.
+    /// In a source the versions come newest first, or oldest first where the direction is backward. False at the end.
+    pub fn group(&mut self, each: &mut EachVersion<'_>) -> Result<bool> {
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
+        let Some(next) = self.peek() else { return Ok(false) };
+        key.extend_from_slice(next);
+        let direction = self.span.direction;
+        for (rank, source) in self.sources.iter_mut().enumerate() {
+            if source.peek(direction).is_none_or(|user| user != key.as_slice()) {
+                continue;
+            }
+            if source.cursor.is_none() {
+                source.open(None, direction, self.pass)?;
+            }
+            while let Some(cursor) = &source.cursor
+                && let Some((user, number, value)) = cursor.entry()
+                && user == key.as_slice()
+            {
+                each(rank, cursor.table(), number, value);
+                source.advance(direction)?;
+            }
+        }
+        self.key = key;
+        Ok(true)
+    }
+
+    /// The key that [`Merge::group`] or [`Merge::next`] went over.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The value that [`Merge::next`] saw.
+    pub fn value(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// Goes over the next key: whether the view sees a row of it. `None` at the end.
+    pub fn next(&mut self, view: &FileView<'_>) -> Result<Option<bool>> {
+        let mut value = std::mem::take(&mut self.value);
+        // Timestamp, source and number of the best version so far, and whether it is a row.
+        let mut best: Option<(u64, usize, u64, bool)> = None;
+        let more = self.group(&mut |rank, table, number, bytes| {
+            let Some(timestamp) = view.rank(table, number) else { return };
+            let better = best.is_none_or(|(seen, source, earlier, _)| {
+                timestamp > seen || (timestamp == seen && source == rank && number > earlier)
+            });
+            if better {
+                best = Some((timestamp, rank, number, bytes.is_some()));
+                value.clear();
+                value.extend_from_slice(bytes.unwrap_or_default());
+            }
+        })?;
+        self.value = value;
+        if !more {
+            return Ok(None);
+        }
+        Ok(Some(best.is_some_and(|(.., live)| live)))
+    }
+}

@@ -1,0 +1,65 @@
+//! A sequence of versions written as one file after the other.
+
+use std::sync::Arc;
+
+use super::Files;
+use crate::error::Result;
+use crate::sst::{Codec, FileMeta, SstWriter, Table};
+
+/// See the module. Files that are not taken by [`Output::finish`] are removed.
+pub(super) struct Output<'a> {
+    files: &'a Files,
+    codec: Codec,
+    current: Option<SstWriter>,
+    done: Vec<FileMeta>,
+    numbers: Vec<u64>,
+}
+
+impl Output<'_> {
+    pub fn new(files: &Files, codec: Codec) -> Output<'_> {
+        Output { files, codec, current: None, done: Vec::new(), numbers: Vec::new() }
+    }
+
+    /// Adds a version; they come in the order of user key, newest first. All versions of a key lie in one file.
+    pub fn add(&mut self, user: &[u8], timestamp: u64, value: Option<&[u8]>) -> Result<()> {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|writer| writer.bytes() >= self.files.file_bytes && !writer.ends_with(user))
+        {
+            self.end_file()?;
+        }
+        let writer = match &mut self.current {
+            Some(writer) => writer,
+            none => {
+                let writer = self.files.create(self.codec)?;
+                self.numbers.push(writer.number());
+                none.insert(writer)
+            }
+        };
+        writer.add(user, timestamp, value)
+    }
+
+    fn end_file(&mut self) -> Result<()> {
+        if let Some(writer) = self.current.take() {
+            self.done.push(writer.finish()?);
+        }
+        Ok(())
+    }
+
+    /// The files, durable, in the order of their keys.
+    pub fn finish(mut self) -> Result<Vec<Arc<Table>>> {
+        self.end_file()?;
+        self.files.sync_dir()?;
+        let tables =
+            self.done.iter().map(|meta| self.files.open(meta.clone(), None)).collect::<Result<Vec<_>>>()?;
+        self.numbers.clear();
+        Ok(tables)
+    }
+}
+
+impl Drop for Output<'_> {
+    fn drop(&mut self) {
+        self.files.discard(&self.numbers);
+    }
+}

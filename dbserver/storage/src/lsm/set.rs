@@ -1,0 +1,159 @@
+//! A set of files, and looking a key up in it.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::key::{TreeId, Value};
+use crate::memtable::Cell;
+use crate::mvcc::TxnState;
+use crate::sst::{Entry, Table};
+
+/// See [`super`]. Immutable once it is in force.
+#[derive(Clone, Default)]
+pub(crate) struct FileSet {
+    /// Newest first; they may overlap.
+    pub l0: Vec<Arc<Table>>,
+    /// L1 and so on; in each the files are ordered by key and do not overlap.
+    pub levels: Vec<Vec<Arc<Table>>>,
+}
+
+/// What decides which version is seen.
+#[derive(Clone, Copy)]
+pub(crate) struct FileView<'a> {
+    /// Commits up to this one are seen.
+    pub timestamp: u64,
+    /// The transaction whose own statements before this one are seen as well.
+    pub own: Option<(&'a Arc<TxnState>, u64)>,
+}
+
+/// The newest version of a row in the files, for a writer.
+pub(crate) enum Newest {
+    /// There is none.
+    None,
+    /// It was committed at the timestamp.
+    Committed(u64, Cell),
+    /// The writer's own statement wrote it.
+    Own(u64, Cell),
+    /// Another transaction is about to write it: it has the row's lock.
+    Foreign(Arc<TxnState>),
+}
+
+impl FileView<'_> {
+    /// The rank of a version among those seen of its key, where it is seen.
+    pub fn rank(&self, table: &Table, number: u64) -> Option<u64> {
+        match table.entry(number) {
+            Entry::Committed(timestamp) => Some(timestamp).filter(|timestamp| *timestamp <= self.timestamp),
+            Entry::Pending(state, statement) => {
+                let (own, before) = self.own?;
+                (Arc::ptr_eq(own, state) && statement < before).then_some(u64::MAX)
+            }
+            Entry::Void => None,
+        }
+    }
+
+    /// The inverted timestamp from which on a file's versions of a key can be seen.
+    fn from(&self, table: &Table) -> u64 {
+        if table.staged.is_some() { 0 } else { !self.timestamp }
+    }
+}
+
+impl FileSet {
+    /// Every file with its level, newest first.
+    pub fn all(&self) -> impl Iterator<Item = (u8, &Arc<Table>)> {
+        let l0 = self.l0.iter().map(|table| (0, table));
+        let levels = self
+            .levels
+            .iter()
+            .zip(1..)
+            .flat_map(|(tables, level)| tables.iter().map(move |table| (level, table)));
+        l0.chain(levels)
+    }
+
+    /// Adds a file at the end of a level: of L0 the oldest, of the others where its keys belong.
+    pub fn add(&mut self, level: u8, table: Arc<Table>) {
+        let Some(index) = usize::from(level).checked_sub(1) else {
+            self.l0.push(table);
+            return;
+        };
+        if self.levels.len() <= index {
+            self.levels.resize_with(index + 1, Vec::new);
+        }
+        if let Some(tables) = self.levels.get_mut(index) {
+            let at = tables.partition_point(|other| other.meta.min < table.meta.min);
+            tables.insert(at, table);
+        }
+    }
+
+    /// Takes files away.
+    pub fn remove(&mut self, gone: &[Arc<Table>]) {
+        let keep = |table: &Arc<Table>| !gone.iter().any(|other| Arc::ptr_eq(table, other));
+        self.l0.retain(keep);
+        for tables in &mut self.levels {
+            tables.retain(keep);
+        }
+    }
+
+    /// The files that may hold the key, newest first.
+    fn candidates<'a>(&'a self, user: &'a [u8]) -> impl Iterator<Item = &'a Table> {
+        let l0 = self.l0.iter().filter(move |table| table.meta.spans(user));
+        let levels = self.levels.iter().filter_map(move |tables| {
+            let at = tables.partition_point(|table| *table.meta.max < *user);
+            tables.get(at).filter(|table| *table.meta.min <= *user)
+        });
+        l0.chain(levels).map(|table| &**table)
+    }
+
+    /// The value that the view sees, and the rank of its version.
+    pub fn get(&self, user: &[u8], hash: u64, view: &FileView<'_>) -> Result<(Option<Value>, u64)> {
+        for table in self.candidates(user) {
+            let mut found = None;
+            table.versions(user, hash, view.from(table), &mut |number, value| {
+                found = view.rank(table, number).map(|rank| (value.map(Value::new), rank));
+                found.is_none()
+            })?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        Ok((None, 0))
+    }
+
+    /// The newest version, whoever may see it.
+    pub fn newest(&self, user: &[u8], hash: u64, own: &Arc<TxnState>) -> Result<Newest> {
+        for table in self.candidates(user) {
+            let mut found = Newest::None;
+            table.versions(user, hash, 0, &mut |number, value| {
+                let cell = || value.map_or(Cell::Tombstone, |value| Cell::Live(Value::new(value)));
+                found = match table.entry(number) {
+                    Entry::Committed(timestamp) => Newest::Committed(timestamp, cell()),
+                    Entry::Pending(state, statement) if Arc::ptr_eq(state, own) => {
+                        Newest::Own(statement, cell())
+                    }
+                    Entry::Pending(state, _) => Newest::Foreign(Arc::clone(state)),
+                    Entry::Void => return true,
+                };
+                false
+            })?;
+            if !matches!(found, Newest::None) {
+                return Ok(found);
+            }
+        }
+        Ok(Newest::None)
+    }
+
+    /// Bytes of a level.
+    pub fn level_bytes(&self, level: u8) -> u64 {
+        self.all().filter(|(of, _)| *of == level).map(|(_, table)| table.meta.bytes).sum()
+    }
+
+    /// Bytes of the files that hold nothing but this tree.
+    pub fn tree_bytes(&self, tree: TreeId) -> u64 {
+        let own = self.all().filter(|(_, table)| table.meta.only_tree() == Some(tree));
+        own.map(|(_, table)| table.meta.bytes).sum()
+    }
+
+    /// Files of a level.
+    pub fn level_files(&self, level: u8) -> u64 {
+        self.all().filter(|(of, _)| *of == level).count() as u64
+    }
+}

@@ -1,0 +1,194 @@
+//! Large transactions: what they wrote goes to staged files long before they commit.
+//!
+//! A transaction whose writes have grown large writes them, sorted, to a file of its own, which joins the tree's files at once,
+//! seen by nobody else; the rows then leave the memtable. The file keeps their locks: whoever wants to write such a row finds
+//! there that another transaction is about to. The commit is one log record that names the files; with it all their versions
+//! count, by one store to the transaction's status. A rollback takes the files away. So neither memory nor the log grows with a
+//! transaction, and no row is written to the log that goes to a file anyway.
+//!
+//! A row goes to a staged file only when nothing older of it in memory is missing in the files: otherwise the older version
+//! would later come to lie in a newer file. Where there is such a row, the memtable is flushed first.
+
+use std::sync::Arc;
+
+use super::garbage::forget;
+use super::slots::TxnState;
+use super::work::Work;
+use crate::engine::Shared;
+use crate::error::Result;
+use crate::key::{Key, TreeId};
+use crate::memtable::{Cell, Change, Tree, Version};
+use crate::sst::{Codec, SstWriter, Staged, user_key};
+
+/// Rows looked at under one acquisition of a tree's latch.
+const LATCH_ROWS: usize = 256;
+
+/// Whether a transaction with this much work should stage it: a sixty-fourth of the memory for rows at first, more as its files
+/// become many, so that they stay few; anything worthwhile where memory is short.
+pub(crate) fn is_due(shared: &Shared, work: &Work) -> bool {
+    let bytes = work.memory_bytes();
+    let least = shared.options.stage_bytes_min;
+    if bytes < least {
+        return false;
+    }
+    let memtable = usize::try_from(shared.options.memtable_bytes).unwrap_or(usize::MAX);
+    let first = (memtable / 64).clamp(least, least.max(8 << 20));
+    let due = first.max((first * work.staged.len() / 4).min(memtable / 8));
+    bytes >= due || shared.trees.memory_bytes() > shared.options.memtable_bytes / 4 * 3
+}
+
+/// What a row has to be staged.
+enum Stageable {
+    /// Its pending versions, newest first.
+    Versions(Vec<(u64, Cell)>),
+    /// Nothing: it is locked at most.
+    Nothing,
+    /// An older version of it is in no file yet.
+    NotYet,
+}
+
+/// Moves the transaction's pending versions from memory to a file.
+///
+/// # Errors
+/// As writing a file; then everything is where it was.
+pub(crate) fn stage(shared: &Arc<Shared>, state: &Arc<TxnState>, work: &mut Work) -> Result<()> {
+    let Some(slot) = state.slot() else { return Ok(()) };
+    let mut keys = work.touched.clone();
+    keys.sort_unstable();
+    keys.dedup();
+    if !is_possible(shared, slot, &keys) {
+        shared.flush_memtable()?;
+        if !is_possible(shared, slot, &keys) {
+            return Ok(());
+        }
+    }
+    let mut writer = shared.files.create(Codec::Lz4)?;
+    let number = writer.number();
+    let staged = write(shared, slot, &keys, &mut writer).and_then(|written| {
+        let meta = writer.finish()?;
+        let staged = Staged { state: Arc::clone(state), discards: Arc::clone(&work.discards) };
+        Ok((written, shared.files.open(meta, Some(staged))?))
+    });
+    let (Written { rows, live }, table) = staged.inspect_err(|_| shared.files.discard(&[number]))?;
+    if table.meta.entries == 0 {
+        shared.files.discard(&[number]);
+        return Ok(());
+    }
+    shared.files.stage(Arc::clone(&table));
+    work.staged.push(table);
+    work.staged_live.extend(live);
+    leave(shared, &keys, &rows);
+    let stayed = keys.into_iter().zip(rows).filter(|(_, written)| !written);
+    work.touched = stayed.map(|(key, _)| key).collect();
+    work.stagings += 1;
+    work.redo.staged();
+    Ok(())
+}
+
+/// What went to a file.
+struct Written {
+    /// For each key, whether its row did.
+    rows: Vec<bool>,
+    /// Live rows more, by tree.
+    live: Vec<(Arc<Tree>, i64)>,
+}
+
+/// Whether every row can be staged.
+fn is_possible(shared: &Shared, slot: u32, keys: &[(TreeId, Key)]) -> bool {
+    let flushed = shared.files.flushed();
+    groups(keys).all(|(_, group)| {
+        let found = look(shared, group, &|head| matches!(of(head, slot, flushed), Stageable::NotYet));
+        !found.iter().any(|(_, not_yet)| *not_yet)
+    })
+}
+
+fn write(shared: &Shared, slot: u32, keys: &[(TreeId, Key)], writer: &mut SstWriter) -> Result<Written> {
+    let flushed = shared.files.flushed();
+    let mut written = Written { rows: vec![false; keys.len()], live: Vec::new() };
+    for (from, group) in groups(keys) {
+        let Some((id, tree)) = group.first().and_then(|(id, _)| Some((*id, shared.trees.get(*id)?))) else {
+            continue;
+        };
+        let mut live = 0;
+        for (index, (stageable, was_live)) in
+            look(shared, group, &|head| (of(head, slot, flushed), was_live(head)))
+        {
+            let (Stageable::Versions(versions), Some((_, key))) = (stageable, group.get(index)) else {
+                continue;
+            };
+            let user = user_key(id, key);
+            for (command, cell) in &versions {
+                let value = if let Cell::Live(value) = cell { Some(&**value) } else { None };
+                writer.add(&user, *command, value)?;
+            }
+            live += i64::from(matches!(versions.first(), Some((_, Cell::Live(_))))) - i64::from(was_live);
+            if let Some(row) = written.rows.get_mut(from + index) {
+                *row = true;
+            }
+        }
+        written.live.push((tree, live));
+    }
+    Ok(written)
+}
+
+/// Whether the row existed before the transaction wrote it.
+fn was_live(head: &Version) -> bool {
+    let base = head.iter().find(|version| version.stamp.owner().is_none());
+    base.is_some_and(|base| matches!(base.cell, Cell::Live(_)))
+}
+
+fn of(head: &Version, slot: u32, flushed: u64) -> Stageable {
+    let mut versions = Vec::new();
+    for version in head.iter() {
+        if version.stamp.owner() == Some(slot) {
+            if !matches!(version.cell, Cell::Lock) {
+                versions.push((version.stamp.command(), version.cell.clone()));
+            }
+        } else if version.stamp.timestamp().is_none_or(|timestamp| timestamp > flushed) {
+            return if versions.is_empty() { Stageable::Nothing } else { Stageable::NotYet };
+        } else {
+            break;
+        }
+    }
+    if versions.is_empty() { Stageable::Nothing } else { Stageable::Versions(versions) }
+}
+
+/// The keys in parts of one tree each, with the index of their first.
+fn groups(keys: &[(TreeId, Key)]) -> impl Iterator<Item = (usize, &[(TreeId, Key)])> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let rest = keys.get(from..)?;
+        let (id, _) = rest.first()?;
+        let same = rest.iter().take(LATCH_ROWS).take_while(|(tree, _)| tree == id).count();
+        let group = (from, rest.get(..same)?);
+        from += same;
+        Some(group)
+    })
+}
+
+/// What `each` says of the rows in memory, with their index in the group.
+fn look<T>(shared: &Shared, group: &[(TreeId, Key)], each: &dyn Fn(&Version) -> T) -> Vec<(usize, T)> {
+    let Some(tree) = group.first().and_then(|(id, _)| shared.trees.get(*id)) else { return Vec::new() };
+    let rows = tree.rows.read();
+    let found =
+        group.iter().enumerate().filter_map(|(index, (_, key))| Some((index, each(&rows.get(key)?.head))));
+    found.collect()
+}
+
+/// Takes the rows that were written from memory.
+fn leave(shared: &Shared, keys: &[(TreeId, Key)], written: &[bool]) {
+    let mut rest = keys.iter().zip(written).filter(|(_, written)| **written).map(|(key, _)| key).peekable();
+    while let Some((id, _)) = rest.peek() {
+        let id = *id;
+        let Some(tree) = shared.trees.get(id) else { return };
+        let mut change = Change::default();
+        let mut rows = tree.rows.write();
+        tree.leaves_memory();
+        for _ in 0..LATCH_ROWS {
+            let Some((_, key)) = rest.next_if(|(tree, _)| *tree == id) else { break };
+            forget(&mut rows, key, &mut change);
+        }
+        drop(rows);
+        shared.trees.account(&tree, &change);
+    }
+}

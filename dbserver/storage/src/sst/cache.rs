@@ -1,0 +1,87 @@
+//! Blocks in memory: one cache for all files, weighed in bytes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use super::block::Block;
+use super::table::Guide;
+use crate::error::Result;
+
+/// File number and offset; a file's guide lies at its own offset 0, where no block is.
+type CacheKey = (u64, u64);
+
+#[derive(Clone)]
+enum Cached {
+    Block(Arc<Block>),
+    Guide(Arc<Guide>),
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl Weighter<CacheKey, Cached> for Weigh {
+    fn weight(&self, _: &CacheKey, cached: &Cached) -> u64 {
+        let bytes = match cached {
+            Cached::Block(block) => block.memory_bytes(),
+            Cached::Guide(guide) => guide.memory_bytes(),
+        };
+        bytes as u64 + 96
+    }
+}
+
+/// See the module.
+pub(crate) struct BlockCache {
+    cache: Cache<CacheKey, Cached, Weigh>,
+    pub hits: AtomicU64,
+    pub misses: AtomicU64,
+}
+
+impl BlockCache {
+    /// With room for this many bytes.
+    pub fn new(bytes: u64) -> BlockCache {
+        let items = usize::try_from(bytes / (16 << 10)).unwrap_or(usize::MAX).max(16);
+        BlockCache {
+            cache: Cache::with_weighter(items, bytes, Weigh),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
+    }
+
+    /// The block at an offset of a file, loaded where it is not there; kept unless `pass` (a long scan that nobody repeats).
+    pub fn block(
+        &self,
+        file: u64,
+        offset: u64,
+        pass: bool,
+        load: impl FnOnce() -> Result<Block>,
+    ) -> Result<Arc<Block>> {
+        if let Some(Cached::Block(block)) = self.cache.get(&(file, offset)) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(block);
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let block = Arc::new(load()?);
+        if !pass {
+            self.cache.insert((file, offset), Cached::Block(Arc::clone(&block)));
+        }
+        Ok(block)
+    }
+
+    /// A file's guide, loaded where it is not there.
+    pub fn guide(&self, file: u64, load: impl FnOnce() -> Result<Guide>) -> Result<Arc<Guide>> {
+        if let Some(Cached::Guide(guide)) = self.cache.get(&(file, 0)) {
+            return Ok(guide);
+        }
+        let guide = Arc::new(load()?);
+        self.cache.insert((file, 0), Cached::Guide(Arc::clone(&guide)));
+        Ok(guide)
+    }
+
+    /// Bytes in use.
+    pub fn bytes(&self) -> u64 {
+        self.cache.weight()
+    }
+}

@@ -1,0 +1,338 @@
+//! An open sorted file: every block is verified before its entries are believed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+
+use super::block::{self, Block, Place};
+use super::cache::BlockCache;
+use super::{END_MAGIC, FILE_HEADER, FOOTER, FileMeta, MAGIC, VERSION, filter};
+use crate::error::{Error, Result};
+use crate::io::{File, Io, OpenMode};
+use crate::mvcc::TxnState;
+
+/// A file whose versions are those of one transaction.
+#[derive(Clone)]
+pub(crate) struct Staged {
+    pub state: Arc<TxnState>,
+    /// Statements rolled back to a savepoint, first and last; shared by all files of the transaction.
+    pub discards: Arc<RwLock<Vec<(u64, u64)>>>,
+}
+
+/// What an entry's number says.
+pub(crate) enum Entry<'a> {
+    /// Committed at the timestamp.
+    Committed(u64),
+    /// Written by a statement of a transaction that has not ended.
+    Pending(&'a Arc<TxnState>, u64),
+    /// Nothing: rolled back.
+    Void,
+}
+
+/// Index and filter of a file.
+pub(crate) struct Guide {
+    /// The last key of each block, with its offset and bytes.
+    index: Block,
+    filter: Vec<u8>,
+}
+
+/// See the module.
+pub(crate) struct Table {
+    pub meta: FileMeta,
+    pub staged: Option<Staged>,
+    path: PathBuf,
+    io: Arc<dyn Io>,
+    file: Arc<dyn File>,
+    cache: Arc<BlockCache>,
+    /// Offset and bytes of index and filter.
+    guide: [(u64, u32); 2],
+    blocks: u32,
+    /// Nothing names the file any more: it goes with the last who reads it.
+    obsolete: AtomicBool,
+}
+
+impl Guide {
+    pub fn memory_bytes(&self) -> usize {
+        self.index.memory_bytes() + self.filter.len()
+    }
+
+    /// Whether the file may hold the key of this hash.
+    pub fn may_contain(&self, hash: u64) -> bool {
+        filter::may_contain(&self.filter, hash)
+    }
+
+    /// Number of blocks.
+    pub fn blocks(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The first block that may hold the place, or blocks() where it is behind them all.
+    pub fn block_of(&self, place: Place<'_>) -> usize {
+        self.index.lower_bound(place)
+    }
+
+    fn extent(&self, block: usize) -> Option<(u64, u32)> {
+        let place = self.index.value(block)??;
+        let (offset, length) = place.split_first_chunk::<8>()?;
+        Some((u64::from_le_bytes(*offset), u32::from_le_bytes(*length.first_chunk::<4>()?)))
+    }
+}
+
+impl Table {
+    /// Opens a file and verifies header and footer.
+    pub fn open(
+        io: &Arc<dyn Io>,
+        path: &Path,
+        cache: &Arc<BlockCache>,
+        meta: FileMeta,
+        staged: Option<Staged>,
+    ) -> Result<Table> {
+        let file = io.open(path, OpenMode::Existing).map_err(|error| Error::io("open", path, error))?;
+        let length = file.len().map_err(|error| Error::io("read", path, error))?;
+        let bytes = meta.bytes;
+        if length != bytes || bytes < (FILE_HEADER + FOOTER) as u64 {
+            return Err(Error::corrupt(path, length, format!("{bytes} bytes"), format!("{length} bytes")));
+        }
+        let number = meta.number;
+        let mut table = Table {
+            meta,
+            staged,
+            path: path.to_path_buf(),
+            io: Arc::clone(io),
+            file,
+            cache: Arc::clone(cache),
+            guide: [(0, 0); 2],
+            blocks: 0,
+            obsolete: AtomicBool::new(false),
+        };
+        let header = table.read(0, FILE_HEADER)?;
+        let version = u32_at(&header, 8);
+        if header.get(..8) != Some(MAGIC) {
+            return Err(Error::corrupt(path, 0, "a sorted file", "something else"));
+        }
+        if version != VERSION {
+            return Err(Error::UnknownFormat { file: path.to_path_buf(), version, known: VERSION });
+        }
+        if u64_at(&header, 16) != number {
+            return Err(Error::corrupt(path, 16, format!("file number {number}"), u64_at(&header, 16)));
+        }
+        let footer_at = bytes - FOOTER as u64;
+        let footer = table.read(footer_at, FOOTER)?;
+        let got = crc32c::crc32c(footer.get(..FOOTER - 12).unwrap_or_default());
+        let expected = u32_at(&footer, FOOTER - 12);
+        if footer.get(FOOTER - 8..) != Some(END_MAGIC) || got != expected {
+            let expected = format!("footer checksum {expected:08x}");
+            return Err(Error::corrupt(path, footer_at, expected, format!("{got:08x}")));
+        }
+        table.guide = [(u64_at(&footer, 0), u32_at(&footer, 8)), (u64_at(&footer, 16), u32_at(&footer, 24))];
+        table.blocks = u32_at(&footer, 12);
+        let entries = u64_at(&footer, 32);
+        if entries != table.meta.entries {
+            return Err(Error::corrupt(path, footer_at, format!("{} entries", table.meta.entries), entries));
+        }
+        Ok(table)
+    }
+
+    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
+        if offset.saturating_add(length as u64) > self.meta.bytes {
+            return Err(Error::corrupt(&self.path, offset, format!("{length} bytes"), "the end of the file"));
+        }
+        let mut bytes = vec![0; length];
+        self.file.read_at(&mut bytes, offset).map_err(|error| Error::io("read", &self.path, error))?;
+        Ok(bytes)
+    }
+
+    /// Index and filter.
+    pub fn guide(&self) -> Result<Arc<Guide>> {
+        self.cache.guide(self.meta.number, || {
+            let [(index, index_bytes), (filter, filter_bytes)] = self.guide;
+            let raw = block::open(&self.path, index, &self.read(index, index_bytes as usize)?)?;
+            let index_block = Block::decode(&self.path, index, &raw)?;
+            if index_block.len() != self.blocks as usize {
+                let expected = format!("{} blocks", self.blocks);
+                return Err(Error::corrupt(&self.path, index, expected, index_block.len()));
+            }
+            let filter = block::open(&self.path, filter, &self.read(filter, filter_bytes as usize)?)?;
+            Ok(Guide { index: index_block, filter })
+        })
+    }
+
+    /// A block; `pass`: it is not worth keeping.
+    pub fn block(&self, guide: &Guide, block: usize, pass: bool) -> Result<Arc<Block>> {
+        let nonsense = || Error::corrupt(&self.path, self.guide[0].0, "an index entry", "nonsense");
+        let (offset, length) = guide.extent(block).ok_or_else(nonsense)?;
+        self.cache.block(self.meta.number, offset, pass, || {
+            let stored = self.read(offset, length as usize)?;
+            Block::decode(&self.path, offset, &block::open(&self.path, offset, &stored)?)
+        })
+    }
+
+    /// Visits the versions of a key from this inverted timestamp on, newest first, until `each` answers false.
+    pub fn versions(
+        &self,
+        user: &[u8],
+        hash: u64,
+        inverted: u64,
+        each: &mut dyn FnMut(u64, Option<&[u8]>) -> bool,
+    ) -> Result<()> {
+        let guide = self.guide()?;
+        if !guide.may_contain(hash) {
+            return Ok(());
+        }
+        let wanted = Place { user, inverted };
+        let first = guide.block_of(wanted);
+        for number in first..guide.blocks() {
+            let block = self.block(&guide, number, false)?;
+            let start = if number == first { block.lower_bound(wanted) } else { 0 };
+            for index in start..block.len() {
+                let (Some(place), Some(value)) = (block.place(index), block.value(index)) else { break };
+                if place.user != user || !each(!place.inverted, value) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the number of an entry says.
+    pub fn entry(&self, number: u64) -> Entry<'_> {
+        let Some(staged) = &self.staged else { return Entry::Committed(number) };
+        if staged.discards.read().iter().any(|(from, to)| (*from..=*to).contains(&number)) {
+            return Entry::Void;
+        }
+        if let Some(timestamp) = staged.state.committed() {
+            return Entry::Committed(timestamp);
+        }
+        if staged.state.is_active() { Entry::Pending(&staged.state, number) } else { Entry::Void }
+    }
+
+    /// When all its versions are committed, the newest commit in it.
+    pub fn newest_commit(&self) -> Option<u64> {
+        match &self.staged {
+            None => Some(self.meta.newest),
+            Some(staged) => staged.state.committed(),
+        }
+    }
+
+    /// How it is named to the log and the manifest.
+    pub fn named(&self) -> FileMeta {
+        let mut meta = self.meta.clone();
+        if let Some(staged) = &self.staged {
+            meta.committed = staged.state.committed();
+            meta.discards = staged.discards.read().clone();
+        }
+        meta
+    }
+
+    /// Removes the file as soon as nobody reads it.
+    pub fn set_obsolete(&self) {
+        self.obsolete.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        if self.obsolete.load(Ordering::Acquire)
+            && let Err(error) = self.io.remove(&self.path)
+        {
+            // It is named by nothing, so it is removed when the directory is opened next.
+            tracing::warn!(%error, file = %self.path.display(), "could not remove a sorted file");
+        }
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Codec, Cursor, SstWriter, user_key};
+    use super::*;
+    use crate::io::RealIo;
+    use crate::key::TreeId;
+
+    fn written(dir: &Path) -> (PathBuf, FileMeta) {
+        let path = dir.join("f.sst");
+        let mut writer = SstWriter::create(&RealIo, &path, 9, Codec::Lz4).unwrap();
+        for i in 0..5_000u64 {
+            let user = user_key(TreeId(1 + i / 1000), &i.to_be_bytes());
+            let value = vec![i as u8; (i % 50) as usize];
+            writer.add(&user, i + 10, Some(&value)).unwrap();
+            if i % 3 == 0 {
+                writer.add(&user, i + 1, None).unwrap();
+            }
+        }
+        (path, writer.finish().unwrap())
+    }
+
+    fn open(path: &Path, meta: &FileMeta) -> Result<Arc<Table>> {
+        Table::open(&RealIo::shared(), path, &Arc::new(BlockCache::new(1 << 20)), meta.clone(), None)
+            .map(Arc::new)
+    }
+
+    #[test]
+    fn a_file_reads_back_in_both_directions_and_by_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, meta) = written(dir.path());
+        let table = open(&path, &meta).unwrap();
+        let mut forward = Vec::new();
+        let mut cursor = Cursor::new(&table, false).unwrap();
+        cursor.seek(Place::before(&[])).unwrap();
+        while let Some((user, number, value)) = cursor.entry() {
+            forward.push((user.to_vec(), number, value.map(<[u8]>::to_vec)));
+            cursor.next().unwrap();
+        }
+        assert_eq!(forward.len() as u64, meta.entries);
+        let mut backward = Vec::new();
+        cursor.seek_before(Place::after(&meta.max)).unwrap();
+        while let Some((user, number, value)) = cursor.entry() {
+            backward.push((user.to_vec(), number, value.map(<[u8]>::to_vec)));
+            cursor.prev().unwrap();
+        }
+        backward.reverse();
+        assert_eq!(forward, backward);
+        let user = user_key(TreeId(4), &3_000u64.to_be_bytes());
+        let mut versions = Vec::new();
+        let mut each = |number, value: Option<&[u8]>| {
+            versions.push((number, value.is_some()));
+            true
+        };
+        table.versions(&user, filter::hash(&user), 0, &mut each).unwrap();
+        assert_eq!(versions, [(3_010, true), (3_001, false)]);
+    }
+
+    #[test]
+    fn damage_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, meta) = written(dir.path());
+        let read = || {
+            let table = open(&path, &meta)?;
+            let mut cursor = Cursor::new(&table, true)?;
+            cursor.seek(Place::before(&[]))?;
+            while cursor.entry().is_some() {
+                cursor.next()?;
+            }
+            Ok::<(), Error>(())
+        };
+        read().unwrap();
+        let good = std::fs::read(&path).unwrap();
+        // Bytes 12..16 of the header are reserved and not looked at.
+        for at in (0..good.len()).step_by(97).filter(|at| !(12..16).contains(at)) {
+            let mut damaged = good.clone();
+            damaged[at] ^= 4;
+            std::fs::write(&path, &damaged).unwrap();
+            let error = read();
+            assert!(
+                matches!(error, Err(Error::Corruption { .. } | Error::UnknownFormat { .. })),
+                "byte {at}"
+            );
+        }
+    }
+}
