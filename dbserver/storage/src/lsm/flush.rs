@@ -56,6 +56,8 @@ impl Shared {
             manifest.dropped = self.trees.dropped(upto);
         })?;
         drop(pin);
+        let set = files.set();
+        self.trees.forget_dropped(upto, |tree| set.all().any(|(_, table)| table.meta.has_tree(tree)));
         self.garbage.add(upto, deleted);
         let segments = &self.log.segments;
         segments.release_before(segments.size.segment_of(position.end))?;

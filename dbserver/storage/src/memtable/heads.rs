@@ -71,10 +71,11 @@ impl Heads {
     /// The indexes whose heads are that of the key.
     fn ties(&self, key: &[u8]) -> (usize, usize) {
         let wanted = head(key, self.skip);
-        // Counting all is quicker than searching: no branches, and the compiler makes vector instructions of it.
-        let below: u32 = self.heads.iter().map(|head| u32::from(*head < wanted)).sum();
-        let upto: u32 = self.heads.iter().map(|head| u32::from(*head <= wanted)).sum();
-        (below as usize, upto as usize)
+        // A binary search without branches over four cache lines: a quarter of the instructions of counting all heads.
+        let below = self.heads.partition_point(|head| *head < wanted);
+        let rest = self.heads.get(below..).unwrap_or_default();
+        let same = rest.iter().take_while(|head| **head == wanted).count();
+        (below, below + same)
     }
 
     /// Index of the key, where it is one of the items.

@@ -150,6 +150,11 @@ impl Trees {
         trees
     }
 
+    /// Forgets trees dropped by commits up to the timestamp of which no file has rows.
+    pub fn forget_dropped(&self, upto: u64, in_files: impl Fn(TreeId) -> bool) {
+        self.dropped.write().retain(|tree, at| *at > upto || in_files(*tree));
+    }
+
     /// Every tree in memory, by ascending number.
     pub fn all(&self) -> Vec<Arc<Tree>> {
         self.list.read().iter().flatten().cloned().collect()

@@ -23,6 +23,9 @@ use crate::sst::{Codec, SstWriter, Staged, user_key};
 /// Rows looked at under one acquisition of a tree's latch.
 const LATCH_ROWS: usize = 256;
 
+/// What a transaction writes at most before its first staged file.
+const STAGE_BYTES_FIRST: usize = 4 << 20;
+
 /// Whether a transaction with this much work should stage it: a sixty-fourth of the memory for rows at first, more as its files
 /// become many, so that they stay few; anything worthwhile where memory is short.
 pub(crate) fn is_due(shared: &Shared, work: &Work) -> bool {
@@ -32,7 +35,7 @@ pub(crate) fn is_due(shared: &Shared, work: &Work) -> bool {
         return false;
     }
     let memtable = usize::try_from(shared.options.memtable_bytes).unwrap_or(usize::MAX);
-    let first = (memtable / 64).clamp(least, least.max(8 << 20));
+    let first = (memtable / 64).clamp(least, least.max(STAGE_BYTES_FIRST));
     let due = first.max((first * work.staged.len() / 4).min(memtable / 8));
     bytes >= due || shared.trees.memory_bytes() > shared.options.memtable_bytes / 4 * 3
 }
@@ -53,18 +56,39 @@ enum Stageable {
 /// As writing a file; then everything is where it was.
 pub(crate) fn stage(shared: &Arc<Shared>, state: &Arc<TxnState>, work: &mut Work) -> Result<()> {
     let Some(slot) = state.slot() else { return Ok(()) };
-    let mut keys = work.touched.clone();
+    let mut keys = std::mem::take(&mut work.touched);
     keys.sort_unstable();
     keys.dedup();
-    if !is_possible(shared, slot, &keys) {
+    // Savepoints knew the rows by their order.
+    work.stagings += 1;
+    let outcome = move_to_file(shared, state, slot, &keys, work);
+    work.touched = match &outcome {
+        Ok(Some(moved)) => {
+            let stayed = keys.into_iter().zip(moved).filter(|(_, moved)| !**moved);
+            stayed.map(|(key, _)| key).collect()
+        }
+        Ok(None) | Err(_) => keys,
+    };
+    outcome.map(|_| ())
+}
+
+/// Answers which rows have moved; `None` where nothing could.
+fn move_to_file(
+    shared: &Arc<Shared>,
+    state: &Arc<TxnState>,
+    slot: u32,
+    keys: &[(TreeId, Key)],
+    work: &mut Work,
+) -> Result<Option<Vec<bool>>> {
+    if !is_possible(shared, slot, keys) {
         shared.flush_memtable()?;
-        if !is_possible(shared, slot, &keys) {
-            return Ok(());
+        if !is_possible(shared, slot, keys) {
+            return Ok(None);
         }
     }
     let mut writer = shared.files.create(Codec::Lz4)?;
     let number = writer.number();
-    let staged = write(shared, slot, &keys, &mut writer).and_then(|written| {
+    let staged = write(shared, slot, keys, &mut writer).and_then(|written| {
         let meta = writer.finish()?;
         let staged = Staged { state: Arc::clone(state), discards: Arc::clone(&work.discards) };
         Ok((written, shared.files.open(meta, Some(staged))?))
@@ -72,17 +96,14 @@ pub(crate) fn stage(shared: &Arc<Shared>, state: &Arc<TxnState>, work: &mut Work
     let (Written { rows, live }, table) = staged.inspect_err(|_| shared.files.discard(&[number]))?;
     if table.meta.entries == 0 {
         shared.files.discard(&[number]);
-        return Ok(());
+        return Ok(None);
     }
     shared.files.stage(Arc::clone(&table));
     work.staged.push(table);
     work.staged_live.extend(live);
-    leave(shared, &keys, &rows);
-    let stayed = keys.into_iter().zip(rows).filter(|(_, written)| !written);
-    work.touched = stayed.map(|(key, _)| key).collect();
-    work.stagings += 1;
+    leave(shared, keys, &rows);
     work.redo.staged();
-    Ok(())
+    Ok(Some(rows))
 }
 
 /// What went to a file.
