@@ -12,6 +12,7 @@
 mod analyze;
 pub mod cli;
 pub mod config;
+mod descriptors;
 mod hooks;
 pub mod http;
 pub mod pool;

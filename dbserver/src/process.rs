@@ -30,7 +30,7 @@ use crate::config::{Config, DEFAULT_NAME, Format};
 use crate::pool::drained;
 use crate::server::{Phase, Server};
 use crate::telemetry::logging::{self, LogControl};
-use crate::{http, wire};
+use crate::{descriptors, http, wire};
 
 /// Why the process cannot start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,8 @@ pub fn run(args: &Args) -> Result<(), ProcessError> {
     let loaded = args.source().load()?;
     let log = logging::init(&loaded.config.logging);
     log_panics();
+    descriptors::raise_limit();
+    descriptors::warn_if_few(&loaded.config.pool);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("plimsoll")

@@ -142,6 +142,7 @@ impl Server {
         self.statement_slots.resize(loaded.config.active_statements());
         self.memory.set_limit(query_share(&loaded.config));
         self.log.apply(&loaded.config.logging);
+        crate::descriptors::warn_if_few(&loaded.config.pool);
         tracing::info!(
             revision = loaded.config.revision,
             pending_restart = (!pending_restart.is_empty()).then(|| pending_restart.join(", ")),

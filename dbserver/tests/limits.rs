@@ -78,6 +78,34 @@ async fn a_statement_that_waits_for_a_lock_lends_its_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_sleeps_lends_its_slot() {
+    let server = Server::start("pool: {activeStatements: 1}\n").await;
+    let (sleeper, other) = (server.connect().await, server.connect().await);
+    // One on a worker thread, one that would be a point statement.
+    other.batch_execute("create table t (a int primary key); insert into t values (1)").await.unwrap();
+    for sleep in ["select pg_sleep(3600)", "select pg_sleep(3600) from t where a = 1"] {
+        let cancel = sleeper.cancel_token();
+        let asleep = async { sleeper.batch_execute(sleep).await.unwrap_err() };
+        let awake = async {
+            server.until_status(|status| status["connections"]["byState"]["active"] == 1).await;
+            let query =
+                "select wait_event from pg_stat_activity where state = 'active' and pid <> pg_backend_pid()";
+            while other
+                .query_one(query, &[])
+                .await
+                .is_ok_and(|row| row.get::<_, Option<&str>>(0) != Some("PgSleep"))
+            {
+                tokio::task::yield_now().await;
+            }
+            other.batch_execute("select sum(i) from generate_series(1, 1000) as i").await.unwrap();
+            cancel.cancel_query(tokio_postgres::NoTls).await.unwrap();
+        };
+        let (error, ()) = tokio::join!(asleep, awake);
+        assert_eq!(state(&error), "57014", "{sleep}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_connection_too_many_waits_then_gets_its_error() {
     let server = Server::start("pool: {maxConnections: 1, acquireTimeout: 100ms}\n").await;
     let first = server.connect().await;

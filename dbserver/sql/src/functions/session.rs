@@ -17,6 +17,17 @@ const SLEEP_STEP: Duration = Duration::from_millis(10);
 fn sleep(seconds: f64, ctx: &EvalContext<'_>) -> Result<()> {
     // A day at most per step of arithmetic: more cannot be told from for ever here.
     let wanted = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+    if wanted.is_zero() {
+        return Ok(());
+    }
+    // A sleeper computes nothing: it lends its slot to others.
+    ctx.session.wait_begin("Timeout", "PgSleep")?;
+    let slept = sleep_for(wanted, ctx);
+    ctx.session.wait_end();
+    slept
+}
+
+fn sleep_for(wanted: Duration, ctx: &EvalContext<'_>) -> Result<()> {
     let begin = Instant::now();
     loop {
         ctx.query.check()?;

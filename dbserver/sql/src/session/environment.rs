@@ -150,4 +150,14 @@ impl SessionFunctions for Environment {
     fn transaction_id(&self) -> u64 {
         self.transaction_id.load(Ordering::Relaxed)
     }
+    fn wait_begin(&self, event_type: &'static str, event: &'static str) -> Result<()> {
+        if !self.may_block.load(Ordering::Relaxed) {
+            return Err(SqlError::new(super::sequences::NEEDS_WORKER, "the statement has to wait"));
+        }
+        self.options.hooks.wait_begin(self.options.backend_pid, event_type, event);
+        Ok(())
+    }
+    fn wait_end(&self) {
+        self.options.hooks.wait_end(self.options.backend_pid);
+    }
 }

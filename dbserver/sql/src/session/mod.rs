@@ -161,6 +161,13 @@ pub trait SessionFunctions {
     }
     /// Id of the transaction, `txid_current()`.
     fn transaction_id(&self) -> u64;
+    /// The statement waits from now on, type and name of the event as in `pg_stat_activity`. An error that sends the
+    /// statement to a worker thread, where it runs on one that must not wait.
+    fn wait_begin(&self, _event_type: &'static str, _event: &'static str) -> Result<()> {
+        Ok(())
+    }
+    /// The wait is over.
+    fn wait_end(&self) {}
 }
 
 /// A connection, as `pg_stat_activity` shows it.
