@@ -175,26 +175,32 @@ async fn operate(run: Run) -> anyhow::Result<()> {
         metrics.clone(),
     ));
     let settings = Settings { namespace: run.watch_namespace, concurrency: run.concurrency };
-    let end = futures::future::select(stop.clone(), lost.clone()).map(|_| ());
-    let controller = tokio::spawn(database::run(context, settings, end));
-    let holding = tokio::spawn(hold(election, lost_sender, stop.clone()));
+    let end: Shared<BoxFuture<'static, ()>> =
+        futures::future::select(stop.clone(), lost.clone()).map(|_| ()).boxed().shared();
+    // Held until the last reconciliation ended: before that, nobody else may begin.
+    let (ended_sender, ended) = oneshot::channel::<()>();
+    let controller = tokio::spawn({
+        let end = end.clone();
+        async move {
+            database::run(context, settings, end).await;
+            drop(ended_sender);
+        }
+    });
+    let holding = tokio::spawn(hold(election, lost_sender, ended));
 
     let in_time = async {
-        // What runs may end in peace, unless the lease was lost: then it has to end before another process begins.
-        futures::future::select(stop.clone(), lost.clone()).await;
+        end.await;
         health.ready.store(false, Ordering::Relaxed);
+        // What runs may end in peace, unless the lease was lost: then it has to end before another process begins.
         lost.await;
         tokio::time::sleep(END_WITHIN).await;
     };
-    let ended = tokio::select! {
-        ended = controller => ended,
+    tokio::select! {
+        ended = controller => ended?,
         () = in_time => anyhow::bail!("the lease was lost, and a reconciliation did not end"),
-    };
-    ended?.map_err(|error| anyhow::anyhow!("the controller cannot start: {}", brief(&error)))?;
+    }
     metrics.leads(false);
-    // Given up only now: until the last reconciliation ended, nobody else may begin.
-    let election = holding.await?;
-    match election {
+    match holding.await? {
         Some(election) => {
             if let Err(error) = election.release().await {
                 tracing::warn!(error = brief(&error), "the lease could not be given up; it lapses by itself");
@@ -209,14 +215,20 @@ async fn operate(run: Run) -> anyhow::Result<()> {
 /// Tries until we lead (true) or are to stop (false).
 async fn win(election: &mut Election, health: &Health, stop: Shared<BoxFuture<'static, ()>>) -> bool {
     loop {
-        match election.try_hold().await {
-            Ok(leads) => {
+        // An API server that went away without a word must not keep a candidate waiting for its answer.
+        let tried = tokio::select! {
+            () = stop.clone() => return false,
+            tried = tokio::time::timeout(RENEW_WITHIN, election.try_hold()) => tried,
+        };
+        match tried {
+            Ok(Ok(leads)) => {
                 health.ready.store(true, Ordering::Relaxed);
                 if leads {
                     return true;
                 }
             }
-            Err(error) => tracing::warn!(error = brief(&error), "the lease cannot be had now"),
+            Ok(Err(error)) => tracing::warn!(error = brief(&error), "the lease cannot be had now"),
+            Err(_) => tracing::warn!("the lease cannot be had now: no answer"),
         }
         tokio::select! {
             () = stop.clone() => return false,
@@ -225,16 +237,16 @@ async fn win(election: &mut Election, health: &Health, stop: Shared<BoxFuture<'s
     }
 }
 
-/// Renews until we are to stop, or the lease is lost; returns the election if it is still ours to give up.
+/// Renews until the work has ended, or the lease is lost; returns the election if it is still ours to give up.
 async fn hold(
     mut election: Election,
     lost: oneshot::Sender<()>,
-    stop: Shared<BoxFuture<'static, ()>>,
+    mut ended: oneshot::Receiver<()>,
 ) -> Option<Election> {
     let mut renewed = Instant::now();
     loop {
         tokio::select! {
-            () = stop.clone() => return Some(election),
+            _ = &mut ended => return Some(election),
             () = tokio::time::sleep(PERIOD) => {}
         }
         let left = RENEW_WITHIN.saturating_sub(renewed.elapsed()).max(Duration::from_millis(1));

@@ -61,7 +61,7 @@ fn requests_stay_within_limits() {
     );
     accepted(json!({"resources": {"requests": {"cpu": 1}}}));
     refused(json!({"resources": {"limits": {"cpu": 1}}}), "needs a memory limit");
-    refused(json!({"resources": {"limits": {"memory": "1Mi"}}}), "at least 64Mi");
+    refused(json!({"resources": {"limits": {"memory": "127Mi"}}}), "at least 128Mi");
 }
 
 #[test]
@@ -76,6 +76,17 @@ fn a_volume_grows_but_does_not_shrink() {
 }
 
 #[test]
+fn a_size_that_was_refused_can_be_taken_back() {
+    let crd = serde_json::to_value(database_crd()).unwrap();
+    let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap();
+    let with_volume = |size: &str, volume: &str| json!({"metadata": {"name": "orders"}, "spec": {"storage": {"size": size}}, "status": {"volumeSize": volume}});
+    let update = |old: Value, new: Value| Validator::new().validate(schema, &new, Some(&old)).is_ok();
+    assert!(update(with_volume("2Gi", "1Gi"), with_volume("1Gi", "1Gi")));
+    assert!(!update(with_volume("2Gi", "1Gi"), with_volume("1023Mi", "1Gi")));
+    assert!(!update(with_volume("2Gi", "2Gi"), with_volume("1Gi", "2Gi")));
+}
+
+#[test]
 fn the_storage_class_is_fixed() {
     let update =
         |old: Value, new: Value| broken("orders", json!({"storage": new}), Some(json!({"storage": old})));
@@ -87,10 +98,12 @@ fn the_storage_class_is_fixed() {
 }
 
 #[test]
-fn durations_are_longer_than_nothing() {
+fn durations_are_longer_than_nothing_and_at_most_a_year() {
     refused(json!({"limits": {"queryTimeout": "0s"}}), "longer than no time");
     refused(json!({"pool": {"idleTimeout": "0h0ms"}}), "longer than no time");
     accepted(json!({"limits": {"queryTimeout": "1h30m", "bulkTimeout": "250ms"}}));
+    accepted(json!({"limits": {"queryTimeout": "8760h"}}));
+    refused(json!({"limits": {"queryTimeout": "8760h1ms"}}), "at most a year");
 }
 
 #[test]

@@ -23,6 +23,8 @@ use super::{DatabaseStatus, Duration, Quantity};
     label("app.kubernetes.io/name", "plimsoll"),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 45")
         .message("metadata.name: write at most 45 lower-case letters, digits and hyphens, beginning with a letter (it becomes a DNS name)"),
+    validation = Rule::new("quantity(string(self.spec.storage.size)).compareTo(quantity(string(oldSelf.spec.storage.size))) >= 0 || (has(self.status) && has(self.status.volumeSize) && quantity(string(self.spec.storage.size)).compareTo(quantity(string(self.status.volumeSize))) >= 0)")
+        .message("spec.storage.size: a volume can grow but not shrink"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.version"),
@@ -64,12 +66,11 @@ pub struct DatabaseSpec {
 /// The volume that holds the data.
 #[derive(KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0")
-    .message("storage.size: a volume can grow but not shrink"))]
 #[x_kube(validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
     .message("storage.storageClassName: cannot change once the volume exists"))]
 pub struct StorageSpec {
-    /// The size of the volume. It can grow where the storage class allows it; it never shrinks.
+    /// The size of the volume. It can grow where the storage class allows it; it never shrinks. A size that the class
+    /// refused can be taken back, to `status.volumeSize` or more.
     #[serde(default = "default_size")]
     #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity('64Mi')) >= 0").message("must be at least 64Mi"))]
     pub size: Quantity,
@@ -110,7 +111,7 @@ pub struct ResourcesSpec {
     /// What the server may use at most. The memory limit is what the server divides among its caches and queries.
     #[serde(default = "default_limits")]
     #[x_kube(validation = Rule::new("has(self.memory)").message("memory: a database needs a memory limit, such as 1Gi"))]
-    #[x_kube(validation = Rule::new("!has(self.memory) || quantity(string(self.memory)).compareTo(quantity('64Mi')) >= 0").message("memory: must be at least 64Mi"))]
+    #[x_kube(validation = Rule::new("!has(self.memory) || quantity(string(self.memory)).compareTo(quantity('128Mi')) >= 0").message("memory: must be at least 128Mi"))]
     pub limits: ResourceAmounts,
 }
 

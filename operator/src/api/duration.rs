@@ -95,8 +95,8 @@ impl JsonSchema for Duration {
             "maxLength": 32,
             "pattern": PATTERN,
             "x-kubernetes-validations": [{
-                "rule": "duration(self) > duration('0s')",
-                "message": "must be longer than no time at all"
+                "rule": "duration(self) > duration('0s') && duration(self) <= duration('8760h')",
+                "message": "must be longer than no time at all and at most a year (8760h)"
             }]
         })
     }

@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Quantity;
+
 /// The observed state of a Database.
 #[derive(JsonSchema, Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -37,6 +39,11 @@ pub struct DatabaseStatus {
     /// The same Secret under the name that the Service Binding specification asks of a provisioned service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binding: Option<Binding>,
+
+    /// The size that the volume claim asks for: less than `spec.storage.size` where the storage class refused to grow it,
+    /// more where the Database took over a larger volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_size: Option<Quantity>,
 
     /// The version of the running server.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,8 @@
 //!
 //! An object differs when
 //! - it is not there,
-//! - a field we set has another value (someone edited it), or
+//! - a field we set has another value (someone edited it),
+//! - someone put a field beside ours (see [`foreign`](super::foreign)), or
 //! - it was last applied from another content: the hash in its annotation differs. That finds the fields which we no
 //!   longer set; server-side apply then removes them.
 
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 use super::build::{Objects, service_monitor_resource};
 use super::dereference::Live;
+use super::foreign::without_foreign;
 use super::hash::short_hash;
 use super::names::{Names, label};
 use super::problem::Problem;
@@ -159,23 +161,21 @@ impl Apply<'_> {
         }
     }
 
-    /// Server-side apply; where items that others put into our lists stay beside ours or clash with them (a Service's
-    /// port of the same name), a merge patch puts our lists in their place.
+    /// Server-side apply; where that keeps what others put beside ours, or refuses it (a Service's port of the same name),
+    /// a merge patch puts ours in its place.
     async fn write<K>(&self, api: &Api<K>, name: &str, desired: &Value, exists: bool) -> kube::Result<K>
     where
-        K: Clone + Debug + Serialize + DeserializeOwned,
+        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
     {
         let parameters = PatchParams::apply(MANAGER);
         let applied = api.patch(name, &parameters.clone().force(), &Patch::Apply(desired)).await;
-        let is_done = match &applied {
-            Ok(now) => is_current(desired, now),
-            Err(kube::Error::Api(status)) => status.code != UNPROCESSABLE,
-            Err(_) => true,
+        let ours = match &applied {
+            Ok(now) => foreign(desired, now).or_else(|| (!is_current(desired, now)).then(|| desired.clone())),
+            Err(kube::Error::Api(status)) if status.code == UNPROCESSABLE => Some(desired.clone()),
+            Err(_) => None,
         };
-        if is_done || !exists {
-            return applied;
-        }
-        match api.patch(name, &parameters, &Patch::Merge(desired)).await {
+        let Some(ours) = ours.filter(|_| exists) else { return applied };
+        match api.patch(name, &parameters, &Patch::Merge(&ours)).await {
             Ok(now) => Ok(now),
             // The first answer says what is wrong with the object as a whole.
             Err(error) => applied.or(Err(error)),
@@ -227,8 +227,15 @@ fn hashed(mut document: Value) -> Value {
     document
 }
 
-fn is_current<K: Serialize>(desired: &Value, live: &K) -> bool {
-    serde_json::to_value(live).is_ok_and(|live| covers(&live, desired, ""))
+fn is_current<K: Resource + Serialize>(desired: &Value, live: &K) -> bool {
+    foreign(desired, live).is_none()
+        && serde_json::to_value(live).is_ok_and(|live| covers(&live, desired, ""))
+}
+
+/// What takes out of the object what others put into it. A volume claim is others' too: its volume, and what a driver says.
+fn foreign<K: Resource>(desired: &Value, live: &K) -> Option<Value> {
+    let is_claim = desired.get("kind").is_some_and(|kind| kind == "PersistentVolumeClaim");
+    if is_claim { None } else { without_foreign(desired, live.meta()) }
 }
 
 /// Whether `live` has everything that `desired` sets. What the API server or others added does not count.

@@ -1,10 +1,15 @@
 //! Which changes lead to a reconciliation, and how many run at once.
+//!
+//! A kind that the cluster does not know cannot be watched: the failing watch would hold up all others. So ServiceMonitors
+//! are watched only where that kind exists. Whether it does is asked again and again, and when the answer changes the
+//! watches start over, which reconciles every Database.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::future::select;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -18,6 +23,7 @@ use serde::de::DeserializeOwned;
 
 use super::build::service_monitor_resource;
 use super::names::label;
+use super::problem::brief;
 use super::reconcile::{Context, Error, reconcile};
 use crate::api::{Database, MANAGER};
 
@@ -30,25 +36,59 @@ pub struct Settings {
     pub concurrency: u16,
 }
 
+/// How often the cluster is asked whether it knows ServiceMonitors.
+const DISCOVERY: Duration = Duration::from_secs(10);
+
 /// Reconciles until `stop` resolves; reconciliations that run by then are finished.
 pub async fn run(
     context: Arc<Context>,
     settings: Settings,
-    stop: impl Future<Output = ()> + Send + Sync + 'static,
-) -> kube::Result<()> {
+    stop: impl Future<Output = ()> + Clone + Unpin + Send + Sync + 'static,
+) {
+    discover(&context).await;
+    let discovery = tokio::spawn({
+        let context = context.clone();
+        async move {
+            loop {
+                tokio::time::sleep(DISCOVERY).await;
+                discover(&context).await;
+            }
+        }
+    });
+    loop {
+        let mut kinds = context.service_monitors.subscribe();
+        let changed = Box::pin(async move {
+            // The sender is the context's own; it outlives this.
+            let _ = kinds.changed().await;
+        });
+        let end = select(stop.clone(), changed).map(|_| ());
+        watch(context.clone(), &settings, end).await;
+        if stop.clone().now_or_never().is_some() {
+            break;
+        }
+        tracing::info!(known = context.knows_service_monitors(), "the kind ServiceMonitor came or went");
+    }
+    discovery.abort();
+}
+
+/// Reconciles on changes of Databases and of what they own, until `end` resolves.
+async fn watch(
+    context: Arc<Context>,
+    settings: &Settings,
+    end: impl Future<Output = ()> + Send + Sync + 'static,
+) {
     let client = &context.client;
     let ours = watcher::Config::default().labels(&format!("{}={MANAGER}", label::MANAGED_BY));
-    let mut controller = Controller::new(all::<Database>(client, &settings), watcher::Config::default())
-        .owns(all::<Secret>(client, &settings), ours.clone())
-        .owns(all::<ConfigMap>(client, &settings), ours.clone())
-        .owns(all::<Service>(client, &settings), ours.clone())
-        .owns(all::<NetworkPolicy>(client, &settings), ours.clone())
-        .owns(all::<StatefulSet>(client, &settings), ours.clone())
+    let mut controller = Controller::new(all::<Database>(client, settings), watcher::Config::default())
+        .owns(all::<Secret>(client, settings), ours.clone())
+        .owns(all::<ConfigMap>(client, settings), ours.clone())
+        .owns(all::<Service>(client, settings), ours.clone())
+        .owns(all::<NetworkPolicy>(client, settings), ours.clone())
+        .owns(all::<StatefulSet>(client, settings), ours.clone())
         // A pod is owned by its StatefulSet and a kept volume by nobody: their labels say whose they are.
-        .watches(all::<Pod>(client, &settings), ours.clone(), |pod| of_instance(&pod))
-        .watches(all::<PersistentVolumeClaim>(client, &settings), ours.clone(), |claim| of_instance(&claim));
-    // Where the kind comes later, a deleted ServiceMonitor comes back only at the next look.
-    if context.has_service_monitors().await? {
+        .watches(all::<Pod>(client, settings), ours.clone(), |pod| of_instance(&pod))
+        .watches(all::<PersistentVolumeClaim>(client, settings), ours.clone(), |claim| of_instance(&claim));
+    if context.knows_service_monitors() {
         let resource = service_monitor_resource();
         let monitors: Api<DynamicObject> = match &settings.namespace {
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
@@ -59,7 +99,7 @@ pub async fn run(
     let config = Config::default().concurrency(settings.concurrency).debounce(Duration::from_millis(50));
     controller
         .with_config(config)
-        .graceful_shutdown_on(stop)
+        .graceful_shutdown_on(end)
         .run(reconcile, on_error, context.clone())
         .for_each(|result| {
             if let Err(error) = result {
@@ -69,7 +109,24 @@ pub async fn run(
             std::future::ready(())
         })
         .await;
-    Ok(())
+}
+
+/// Asks the cluster whether it knows ServiceMonitors. Without an answer, what was known stays known.
+async fn discover(context: &Context) {
+    let resource = service_monitor_resource();
+    let known = match context.client.list_api_group_resources(&resource.api_version).await {
+        Ok(list) => list.resources.iter().any(|found| found.kind == resource.kind),
+        // Not a Status, but a bare 404: the group itself is not there.
+        Err(kube::Error::Api(status)) if status.code == 404 => false,
+        Err(error) => {
+            tracing::debug!(
+                error = brief(&error),
+                "the cluster does not say whether it knows ServiceMonitors"
+            );
+            return;
+        }
+    };
+    context.service_monitors.send_if_modified(|before| std::mem::replace(before, known) != known);
 }
 
 fn all<K>(client: &Client, settings: &Settings) -> Api<K>

@@ -82,11 +82,13 @@ pub async fn dereference(client: &Client, names: &Names, with_service_monitor: b
 
 impl Live {
     /// The password in force. One that exists is never replaced, also not one that a person wrote into the Secret: that is
-    /// how a password is changed. Without one, a new one.
+    /// how a password is changed. A newline at its end came from a shell, and the server does not count it. Without one, a
+    /// new one.
     pub fn password(&self) -> String {
         let existing = self.secret.as_ref().and_then(|secret| secret.data.as_ref()?.get(PASSWORD_KEY));
         match existing
             .and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
+            .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
             .filter(|text| !text.is_empty())
         {
             Some(password) => password,

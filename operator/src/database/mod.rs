@@ -15,6 +15,7 @@ pub mod build;
 mod controller;
 pub mod dereference;
 mod events;
+mod foreign;
 mod hash;
 pub mod names;
 pub mod pod;

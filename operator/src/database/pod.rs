@@ -84,7 +84,8 @@ fn of_container(container: &ContainerStatus) -> PodState {
         };
     }
     if state.is_some_and(|state| state.terminated.is_some()) {
-        return PodState::Failing { reason: "Ended", message: ended.message };
+        let reason = if ended.out_of_memory { "OutOfMemory" } else { "Ended" };
+        return PodState::Failing { reason, message: ended.message };
     }
     let mut message = "the server is starting: it is ready when its log is replayed".to_owned();
     if container.restart_count > 0 {
@@ -112,7 +113,9 @@ fn last_words(container: &ContainerStatus) -> LastWords {
         None => format!("last with exit code {}", ended.exit_code),
     };
     if out_of_memory {
+        // What it said before has nothing to do with it.
         message.push_str(", killed for going over resources.limits.memory");
+        return LastWords { out_of_memory, message };
     }
     let said = ended.message.as_deref().unwrap_or_default().trim();
     if !said.is_empty() {
@@ -186,6 +189,13 @@ mod tests {
         let crash = json!({"restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
             "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}});
         failing(state(container(crash)), "OutOfMemory", "resources.limits.memory");
+        let ended = json!({"exitCode": 137, "reason": "OOMKilled", "message": "what it was at"});
+        let PodState::Failing { reason, message } = state(container(json!({"state": {"terminated": ended}})))
+        else {
+            panic!("it has failed")
+        };
+        assert_eq!(reason, "OutOfMemory");
+        assert!(message.ends_with("resources.limits.memory"), "{message}");
     }
 
     #[test]

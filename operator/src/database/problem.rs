@@ -55,7 +55,9 @@ impl Problem {
         let Error::Api(status) = error else { return Self::not_applied(kind, name, &brief(error)) };
         let text = format!("{kind} \"{name}\": {}", status.message);
         if kind == "PersistentVolumeClaim" && (status.code == 422 || status.code == 403) {
-            let message = format!("{text}; see whether the storage class has allowVolumeExpansion: true");
+            let message = format!(
+                "{text}; where its class cannot grow volumes, set storage.size back to status.volumeSize"
+            );
             return Self { reason: "VolumeRefused", message, retry: true };
         }
         Self {

@@ -15,9 +15,10 @@ use kube::runtime::events::Recorder;
 use kube::{Client, Resource, ResourceExt};
 use rand::Rng;
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::apply::{Applied, apply};
-use super::build::{Inputs, build, service_monitor_resource};
+use super::build::{Inputs, build};
 use super::dereference::{Live, dereference};
 use super::events;
 use super::names::{Names, label};
@@ -33,12 +34,11 @@ use crate::metrics::Metrics;
 
 /// A Database in its steady state is looked at again after about this time, should a watch have missed something.
 const STEADY: Duration = Duration::from_secs(300);
-/// A configuration on its way is looked at this often.
+/// A configuration on its way is looked at this often, for so long; then as what is on its way otherwise.
 const PENDING: Duration = Duration::from_millis(500);
+const PENDING_FOR: Duration = Duration::from_secs(60);
 /// A Database on its way is looked at this often, besides on every change of its objects.
 const PROGRESSING: Duration = Duration::from_secs(5);
-/// How long the answer whether ServiceMonitors exist is good for.
-const DISCOVERY: Duration = Duration::from_secs(60);
 
 /// What a reconciliation works with.
 pub struct Context {
@@ -54,8 +54,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// Failures in a row, by namespace and name: how long to wait before the next try.
     failures: Mutex<HashMap<(String, String), u32>>,
-    /// Whether ServiceMonitors exist, and when that was asked.
-    service_monitors: Mutex<Option<(Instant, bool)>>,
+    /// Whether the cluster knows ServiceMonitors, as was last seen.
+    pub(super) service_monitors: watch::Sender<bool>,
 }
 
 /// Why a reconciliation is to be tried again.
@@ -101,28 +101,16 @@ impl Context {
             default_image,
             metrics,
             failures: Mutex::default(),
-            service_monitors: Mutex::default(),
+            service_monitors: watch::Sender::new(false),
         }
     }
 
-    /// Whether the cluster knows ServiceMonitors; asked again after a while, as a CRD may be added later.
-    pub async fn has_service_monitors(&self) -> kube::Result<bool> {
-        let known = *self.service_monitors.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, has)) = known.filter(|(asked, _)| asked.elapsed() < DISCOVERY) {
-            return Ok(has);
-        }
-        let resource = service_monitor_resource();
-        let has = match self.client.list_api_group_resources(&resource.api_version).await {
-            Ok(list) => list.resources.iter().any(|found| found.kind == resource.kind),
-            // Not a Status, but a bare 404: the group itself is not there.
-            Err(kube::Error::Api(status)) if status.code == 404 => false,
-            Err(error) => return Err(error),
-        };
-        *self.service_monitors.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), has));
-        Ok(has)
+    /// Whether the cluster knows ServiceMonitors.
+    pub fn knows_service_monitors(&self) -> bool {
+        *self.service_monitors.borrow()
     }
 
-    /// The wait before the next try of a Database that failed again: 1, 2, 4 … 256 s, each up to a quarter shorter, so that
+    /// The wait before the next try of a Database that failed again: 1, 2, 4 … 64 s, each up to a quarter shorter, so that
     /// many that failed together do not come back together.
     pub fn backoff(&self, namespace: String, name: String) -> Duration {
         const FORGET_AT: usize = 10_000;
@@ -131,7 +119,7 @@ impl Context {
             failures.clear();
         }
         let count = failures.entry((namespace, name)).or_insert(0);
-        let wait = Duration::from_secs(1 << (*count).min(8));
+        let wait = Duration::from_secs(1 << (*count).min(6));
         *count = count.saturating_add(1);
         wait.mul_f64(rand::rng().random_range(0.75..=1.0))
     }
@@ -162,7 +150,7 @@ async fn reconcile_once(database: &Database, context: &Context) -> Result<Action
         return Ok(Action::await_change());
     }
 
-    let with_service_monitor = context.has_service_monitors().await?;
+    let with_service_monitor = context.knows_service_monitors();
     let live = dereference(&context.client, &names, with_service_monitor).boxed().await?;
     let config = validate(&database.spec);
     let applied = match &config {
@@ -209,7 +197,7 @@ async fn reconcile_once(database: &Database, context: &Context) -> Result<Action
         return Err(Error::Problem(problem.message.clone()));
     }
     context.succeeded(&names);
-    Ok(next_look(&status, &pod_state))
+    Ok(next_look(&status, &pod_state, &now))
 }
 
 async fn applied(
@@ -334,15 +322,22 @@ async fn write_status(
 }
 
 /// When to look again if nothing changes before.
-fn next_look(status: &DatabaseStatus, pod: &PodState) -> Action {
-    let in_force = is_true(&status.conditions, ConditionType::ConfigurationInForce);
-    let wait =
-        if *pod == PodState::Ready && !in_force && !is_true(&status.conditions, ConditionType::Degraded) {
-            PENDING
-        } else if is_true(&status.conditions, ConditionType::Progressing) {
-            PROGRESSING
-        } else {
-            STEADY.mul_f64(rand::rng().random_range(0.8..=1.0))
-        };
+fn next_look(status: &DatabaseStatus, pod: &PodState, now: &Time) -> Action {
+    let holds = |kind| is_true(&status.conditions, kind);
+    let pending = *pod == PodState::Ready
+        && !holds(ConditionType::ConfigurationInForce)
+        && !holds(ConditionType::Degraded);
+    let since = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == ConditionType::ConfigurationInForce.as_str())
+        .map_or(0, |condition| now.0.as_second() - condition.last_transition_time.0.as_second());
+    let wait = if pending && since.unsigned_abs() < PENDING_FOR.as_secs() {
+        PENDING
+    } else if holds(ConditionType::Progressing) {
+        PROGRESSING
+    } else {
+        STEADY.mul_f64(rand::rng().random_range(0.8..=1.0))
+    };
     Action::requeue(wait)
 }

@@ -99,6 +99,7 @@ pub fn status(observed: &Observed) -> DatabaseStatus {
         endpoint: Some(format!("{}:{POSTGRESQL_PORT}", observed.names.host())),
         secret_name: Some(observed.names.secret.clone()),
         binding: Some(Binding { name: observed.names.secret.clone() }),
+        volume_size: observed.volume_claim.and_then(asked_size).map(|size| Quantity::new(size.as_str())),
         version: answer.and_then(|server| server.version.clone()).or(before.version),
         configuration: answer.map(|server| server.configuration.clone()).or(before.configuration),
     }
@@ -207,21 +208,34 @@ fn progressing(observed: &Observed, ready: &Verdict, in_force: &Verdict) -> Verd
         return verdict(true, "ConfigurationPending", in_force.message.clone());
     }
     match observed.volume_claim.and_then(growing) {
-        Some((has, wants)) => verdict(
-            true,
-            "VolumeGrowing",
-            format!("the volume has {has} and is to have {wants}: its driver is at it"),
-        ),
+        Some(growing) => verdict(true, "VolumeGrowing", growing),
+        None if !observed.problems.is_empty() => {
+            verdict(false, "NeedsAPerson", "what is left of the spec needs a person: see Degraded")
+        }
         None => verdict(false, "Done", "all of the spec is carried out"),
     }
 }
 
-/// What a bound claim has and what it asks for, where that is more.
-fn growing(claim: &PersistentVolumeClaim) -> Option<(String, String)> {
-    let wants = &claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage")?.0;
-    let has = &claim.status.as_ref()?.capacity.as_ref()?.get("storage")?.0;
+fn asked_size(claim: &PersistentVolumeClaim) -> Option<&String> {
+    Some(&claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get("storage")?.0)
+}
+
+/// What a bound claim has and what it asks for, where that is more, with what its driver says of it.
+fn growing(claim: &PersistentVolumeClaim) -> Option<String> {
+    let wants = asked_size(claim)?;
+    let status = claim.status.as_ref()?;
+    let has = &status.capacity.as_ref()?.get("storage")?.0;
     let less = Quantity::new(has).milli().ok()? < Quantity::new(wants).milli().ok()?;
-    less.then(|| (has.clone(), wants.clone()))
+    let said = status.conditions.iter().flatten().filter(|condition| condition.status == "True");
+    let said: Vec<String> = said
+        .map(|condition| match condition.message.as_deref().unwrap_or_default() {
+            "" => condition.type_.clone(),
+            message => format!("{}: {message}", condition.type_),
+        })
+        .collect();
+    let said =
+        if said.is_empty() { "its driver has not said a word yet".to_owned() } else { said.join("; ") };
+    less.then(|| format!("the volume has {has} and is to have {wants}; {said}"))
 }
 
 #[cfg(test)]

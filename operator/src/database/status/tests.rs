@@ -14,6 +14,7 @@ struct Case {
     rollout: Rollout,
     pod: PodState,
     server: Option<Result<ServerStatus, String>>,
+    volume_claim: Option<PersistentVolumeClaim>,
     second: i64,
 }
 
@@ -28,6 +29,7 @@ impl Case {
             rollout: Rollout::Wait,
             pod: PodState::Missing,
             server: None,
+            volume_claim: None,
             second: 0,
         }
     }
@@ -50,7 +52,7 @@ impl Case {
             names: &Names::of("shop", "orders"),
             revision: (revision != "invalid").then_some(revision),
             problems: &self.problems,
-            volume_claim: None,
+            volume_claim: self.volume_claim.as_ref(),
             rollout: self.rollout,
             pod: &self.pod,
             server: self.server.as_ref(),
@@ -198,15 +200,29 @@ fn a_crash_is_told_and_its_recovery_too() {
 }
 
 #[test]
-fn a_volume_that_grows_is_progress() {
-    let claim = |has: &str| -> PersistentVolumeClaim {
-        serde_json::from_value(json!({
-            "spec": {"resources": {"requests": {"storage": "2Gi"}}},
-            "status": {"capacity": {"storage": has}}
-        }))
-        .unwrap()
+fn a_growing_volume_is_told_with_its_drivers_words() {
+    let mut case = Case::serving();
+    let claim = |has: &str, conditions: serde_json::Value| {
+        let claim = json!({"spec": {"resources": {"requests": {"storage": "2Gi"}}},
+            "status": {"capacity": {"storage": has}, "conditions": conditions}});
+        Some(serde_json::from_value(claim).unwrap())
     };
-    assert_eq!(growing(&claim("1Gi")), Some(("1Gi".to_owned(), "2Gi".to_owned())));
-    assert_eq!(growing(&claim("2048Mi")), None);
-    assert_eq!(growing(&PersistentVolumeClaim::default()), None);
+    for (conditions, words) in [
+        (json!([]), "the volume has 1Gi and is to have 2Gi; its driver has not said a word yet"),
+        (
+            json!([{"type": "FileSystemResizePending", "status": "True", "message": "restart the pod"},
+                   {"type": "Resizing", "status": "False"}]),
+            "the volume has 1Gi and is to have 2Gi; FileSystemResizePending: restart the pod",
+        ),
+    ] {
+        case.volume_claim = claim("1Gi", conditions);
+        let status = case.look("a");
+        let progressing = status.conditions.iter().find(|c| c.type_ == "Progressing").unwrap();
+        assert_eq!((progressing.reason.as_str(), progressing.message.as_str()), ("VolumeGrowing", words));
+        // It serves meanwhile.
+        assert!(is_true(&status.conditions, ConditionType::Ready));
+        assert_eq!(status.volume_size, Some("2Gi".into()));
+    }
+    case.volume_claim = claim("2048Mi", json!([]));
+    assert!(!is_true(&case.look("a").conditions, ConditionType::Progressing));
 }
