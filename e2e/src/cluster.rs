@@ -86,6 +86,13 @@ pub struct Namespace {
     pub name: String,
 }
 
+/// A condition of a Database, null where there is none.
+fn find_condition(database: &DynamicObject, kind: &str) -> Value {
+    let conditions = database.data.pointer("/status/conditions").and_then(Value::as_array);
+    let found = conditions.into_iter().flatten().find(|condition| condition["type"] == kind);
+    found.cloned().unwrap_or(Value::Null)
+}
+
 /// The resource that `apiVersion` and `kind` name.
 fn resource(api_version: &str, kind: &str) -> ApiResource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
@@ -128,20 +135,29 @@ impl Namespace {
         let begun = Instant::now();
         self.wait(&format!("{name}: condition {condition}"), limit, async || {
             let object = self.databases().get(name).await?;
-            let conditions = object
-                .data
-                .pointer("/status/conditions")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default();
-            Ok(conditions.iter().any(|c| {
-                c["type"] == condition
-                    && c["status"] == "True"
-                    && c["observedGeneration"].as_i64() == object.metadata.generation
-            }))
+            let found = find_condition(&object, condition);
+            Ok(found["status"] == "True"
+                && found["observedGeneration"].as_i64() == object.metadata.generation)
         })
         .await?;
         Ok(begun.elapsed())
+    }
+
+    /// Waits until the Database's condition has this reason for its present generation.
+    pub async fn wait_reason(
+        &self,
+        name: &str,
+        condition: &str,
+        reason: &str,
+        limit: Duration,
+    ) -> Result<()> {
+        self.wait(&format!("{name}: condition {condition} has reason {reason}"), limit, async || {
+            let object = self.databases().get(name).await?;
+            let found = find_condition(&object, condition);
+            Ok(found["reason"] == reason
+                && found["observedGeneration"].as_i64() == object.metadata.generation)
+        })
+        .await
     }
 
     /// Waits until `check` gives true.

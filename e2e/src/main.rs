@@ -31,7 +31,7 @@ struct Arguments {
     /// Use the images and the operator that are in the cluster already.
     #[arg(long)]
     skip_install: bool,
-    /// Build the images, print their sizes and stop.
+    /// Build the images under the names that the charts ask for, print their sizes and archives, and stop.
     #[arg(long)]
     images_only: bool,
     /// Leave the namespaces and the operator in the cluster.
@@ -65,10 +65,11 @@ async fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if !arguments.skip_install {
-        let archives = images::build()?;
         if arguments.images_only {
+            images::build(images::chart_name)?;
             return Ok(ExitCode::SUCCESS);
         }
+        let archives = images::build(images::name)?;
         images::load(&archives, &arguments.load)?;
     }
     let cluster = cluster::Cluster::connect(cluster::Commands {

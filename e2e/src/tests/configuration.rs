@@ -63,3 +63,14 @@ pub async fn resources_roll_the_pod(namespace: &Namespace) -> Result<()> {
     ensure!(client.query_one("select n from t", &[]).await?.get::<_, i32>(0) == 7);
     Ok(())
 }
+
+/// An image that no node can get: the condition says so, and the corrected one is rolled out at once.
+pub async fn an_image_that_cannot_be_had_is_said_and_corrected(namespace: &Namespace) -> Result<()> {
+    namespace.apply_database("orders", small()).await?;
+    namespace.wait_condition("orders", "Ready", Duration::from_secs(60)).await?;
+    namespace.patch_database("orders", json!({"image": "localhost/plimsoll-nowhere:0"})).await?;
+    namespace.wait_reason("orders", "Degraded", "ImageUnavailable", Duration::from_secs(90)).await?;
+    namespace.patch_database("orders", json!({"image": null})).await?;
+    namespace.wait_condition("orders", "Ready", Duration::from_secs(60)).await?;
+    namespace.wait_reason("orders", "Degraded", "AsExpected", Duration::from_secs(30)).await
+}

@@ -2,7 +2,7 @@
 
 use super::small;
 use crate::cluster::{Namespace, OPERATOR_NAMESPACE};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::ResourceExt;
@@ -55,6 +55,63 @@ pub async fn owned_objects_come_back(namespace: &Namespace) -> Result<()> {
             Ok(namespace.connect("orders", &tunnel).await.is_ok())
         })
         .await
+}
+
+/// Fields beside those that the operator sets are taken out again; annotations are left to whom they belong.
+pub async fn what_others_put_beside_ours_goes(namespace: &Namespace) -> Result<()> {
+    namespace.apply_database("orders", small()).await?;
+    namespace.wait_condition("orders", "Ready", LIMIT).await?;
+    let container = json!({"name": "dbserver", "env": [{"name": "PLIMSOLL_LOG_LEVEL", "value": "trace"}]});
+    // Each with a place where nothing is to be found afterwards.
+    let edits = [
+        (
+            "v1",
+            "Service",
+            "orders",
+            json!({"spec": {"selector": {"strange": "true"}}}),
+            "/spec/selector/strange",
+        ),
+        ("v1", "Service", "orders", json!({"spec": {"externalIPs": ["192.0.2.1"]}}), "/spec/externalIPs"),
+        ("v1", "ConfigMap", "orders-config", json!({"data": {"strange": "true"}}), "/data/strange"),
+        (
+            "networking.k8s.io/v1",
+            "NetworkPolicy",
+            "orders",
+            json!({"spec": {"egress": [{}]}}),
+            "/spec/egress",
+        ),
+        (
+            "apps/v1",
+            "StatefulSet",
+            "orders",
+            json!({"spec": {"template": {"spec": {"nodeSelector": {"strange": "true"}, "containers": [container]}}}}),
+            "/spec/template/spec/nodeSelector",
+        ),
+    ];
+    for (version, kind, name, edit, place) in edits {
+        let objects = namespace.objects(version, kind);
+        let mut edit = edit;
+        if let Some(object) = edit.as_object_mut() {
+            object.insert("metadata".into(), json!({"annotations": {"example.org/note": "mine"}}));
+        }
+        // As `kubectl patch` sends it: into the list of containers by their names.
+        objects.patch(name, &PatchParams::default(), &Patch::Strategic(edit)).await?;
+        namespace
+            .wait(&format!("{kind}: {place} is taken out"), LIMIT, async || {
+                let object = objects.get(name).await?;
+                let env = object.data.pointer("/spec/template/spec/containers/0/env");
+                Ok(object.data.pointer(place).is_none() && env.is_none())
+            })
+            .await?;
+        ensure!(
+            objects.get(name).await?.annotations().contains_key("example.org/note"),
+            "{kind}: the annotation is gone"
+        );
+    }
+    namespace.wait_condition("orders", "Ready", LIMIT).await?;
+    let after = namespace.pod("orders").await?;
+    ensure!(after.spec.and_then(|spec| spec.node_selector).is_none(), "the pod has a strange node selector");
+    Ok(())
 }
 
 /// The operator is killed while a Database is being made; the next one finishes the work.

@@ -9,12 +9,18 @@ use serde_json::json;
 pub async fn impossible_specs_are_refused(namespace: &Namespace) -> Result<()> {
     namespace.apply_database("orders", small()).await?;
     let patches = [
-        (json!({"storage": {"size": "512Mi"}}), "shr"),
-        (json!({"limits": {"maxQueryMemory": "2Gi"}}), "memory"),
+        (json!({"storage": {"size": "512Mi"}}), "can grow but not shrink"),
+        (json!({"storage": {"storageClassName": "other"}}), "cannot change"),
+        (json!({"storage": {"whenDeleted": "Ask"}}), "whenDeleted"),
+        (json!({"limits": {"maxQueryMemory": "2Gi"}}), "must not exceed resources.limits.memory"),
         (json!({"limits": {"queryTimeout": "soon"}}), "queryTimeout"),
+        (json!({"limits": {"queryTimeout": "0s"}}), "no time at all"),
+        (json!({"limits": {"bulkTimeout": "9000h"}}), "at most a year"),
         (json!({"limits": {"maxRows": -1}}), "maxRows"),
         (json!({"pool": {"maxConnections": 0}}), "maxConnections"),
         (json!({"logging": {"level": "loud"}}), "level"),
+        (json!({"resources": {"requests": {"memory": "1Gi"}}}), "must not exceed resources.limits.memory"),
+        (json!({"resources": {"limits": {"memory": null}}}), "needs a memory limit"),
     ];
     for (patch, word) in patches {
         let error = namespace
