@@ -1,77 +1,73 @@
-//! Figures, their medians, and the table of ratios.
+//! Rounds and medians, and what one sync of the disk takes.
 
-use anyhow::Result;
-use std::fmt;
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-/// One measurement, or the median of several.
-#[derive(Clone, Copy, Default)]
-pub struct Figure {
-    /// In the row's unit.
-    pub value: f64,
-    /// The server's CPU time per transaction (or row), µs; 0 where not measured.
-    pub cpu: f64,
+/// The middle of several measurements; 0 of none.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// The median of each part.
-pub fn median(figures: &[Figure]) -> Figure {
-    let middle = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or_default()
-    };
-    Figure {
-        value: middle(figures.iter().map(|f| f.value).collect()),
-        cpu: middle(figures.iter().map(|f| f.cpu).collect()),
-    }
-}
-
-struct Row {
-    what: String,
-    peer: Figure,
-    ours: Figure,
-    /// Over 1: dbserver is better.
-    ratio: f64,
-}
-
-/// What was measured, as Markdown.
-#[derive(Default)]
-pub struct Table(Vec<Row>);
-
-impl Table {
-    /// A row where more is better; figures are the peer's, then ours.
-    pub fn add_higher_is_better(&mut self, what: &str, figures: &[Figure]) {
-        self.add(what, figures, |peer, ours| ours / peer);
-    }
-    /// A row where less is better.
-    pub fn add_lower_is_better(&mut self, what: &str, figures: &[Figure]) {
-        self.add(what, figures, |peer, ours| peer / ours);
-    }
-    fn add(&mut self, what: &str, figures: &[Figure], ratio: impl Fn(f64, f64) -> f64) {
-        if let [peer, ours] = figures {
-            let row =
-                Row { what: what.to_owned(), peer: *peer, ours: *ours, ratio: ratio(peer.value, ours.value) };
-            eprintln!(
-                "{}: {:.2} beside {:.2}, ratio {:.2}",
-                row.what, row.ours.value, row.peer.value, row.ratio
-            );
-            self.0.push(row);
+/// Measures each competitor in turn, several rounds long: machines are noisy, and noise comes in stretches. Answers a median
+/// for each, none where a competitor cannot do it (which is printed).
+pub fn medians<C>(
+    rounds: usize,
+    competitors: &mut [C],
+    mut measure: impl FnMut(&mut C) -> Result<f64>,
+) -> Vec<Option<f64>> {
+    let mut all: Vec<Option<Vec<f64>>> = competitors.iter().map(|_| Some(Vec::new())).collect();
+    for _ in 0..rounds {
+        for (competitor, values) in competitors.iter_mut().zip(&mut all) {
+            let Some(known) = values else { continue };
+            match measure(competitor) {
+                Ok(value) => known.push(value),
+                Err(error) => {
+                    eprintln!("failed: {error:#}");
+                    *values = None;
+                }
+            }
         }
     }
+    all.into_iter().map(|values| values.map(median)).collect()
 }
 
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "| work | PostgreSQL 15 | dbserver | ratio (over 1: dbserver is better) | server CPU per transaction or row, µs |"
-        )?;
-        writeln!(f, "|---|---|---|---|---|")?;
-        for Row { what, peer, ours, ratio } in &self.0 {
-            let cpu =
-                if peer.cpu > 0.0 { format!("{:.1} / {:.1}", peer.cpu, ours.cpu) } else { String::new() };
-            writeln!(f, "| {what} | {:.2} | {:.2} | {ratio:.2} | {cpu} |", peer.value, ours.value)?;
-        }
-        Ok(())
+/// The median of one write of 256 bytes and its fdatasync, one after the other in a file written before, as a log's
+/// recycled segments are.
+pub fn one_sync(folder: &Path) -> Result<Duration> {
+    const SYNCS: u64 = 1000;
+    const WRITE_BYTES: u64 = 256;
+    let path = folder.join("sync");
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+    let zeros = [0; 1 << 20];
+    file.write_all_at(&zeros, 0)?;
+    file.sync_all()?;
+    let mut seconds = Vec::new();
+    for number in 0..SYNCS {
+        let begun = Instant::now();
+        file.write_all_at(zeros.get(..256).context("256 bytes")?, number * WRITE_BYTES)?;
+        file.sync_data()?;
+        seconds.push(begun.elapsed().as_secs_f64());
     }
+    std::fs::remove_file(path)?;
+    Ok(Duration::from_secs_f64(median(seconds)))
+}
+
+/// Bytes that a folder's files take on the disk.
+pub fn disk_bytes(folder: &Path) -> Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    const BLOCK_BYTES: u64 = 512;
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        // A file may go while we look.
+        let Ok(metadata) = entry.metadata() else { continue };
+        bytes += if metadata.is_dir() { disk_bytes(&entry.path())? } else { metadata.blocks() * BLOCK_BYTES };
+    }
+    Ok(bytes)
 }
 
 /// One line about this machine.
@@ -86,4 +82,21 @@ pub fn machine() -> Result<String> {
     let kib: u64 = memory.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
     let cores = std::thread::available_parallelism()?;
     Ok(format!("Machine: {cores} × {model}, {} GiB of memory, clients on the same machine.", kib >> 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_one() {
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(Vec::new()), 0.0);
+    }
+
+    #[test]
+    fn who_fails_has_no_median() {
+        let medians = medians(3, &mut [1.0, 2.0], |c| if *c > 1.0 { anyhow::bail!("no") } else { Ok(*c) });
+        assert_eq!(medians, [Some(1.0), None]);
+    }
 }
