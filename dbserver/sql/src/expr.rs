@@ -184,6 +184,19 @@ impl Expr {
     pub fn column(index: usize, ty: Type, typmod: i32) -> Self {
         Self { kind: ExprKind::Column(index), ty, typmod }
     }
+    /// The same value under another label, where values need no conversion. A cast whose type or modifier is what it does keeps
+    /// its own node below the new label.
+    #[must_use]
+    pub fn relabelled(self, ty: Type, typmod: i32) -> Self {
+        let is_length_cast =
+            matches!(self.kind, ExprKind::Cast { .. }) && (self.typmod >= 0 || self.ty == Type::BPCHAR);
+        if is_length_cast && (self.ty, self.typmod) != (ty, typmod) {
+            let kind = ExprKind::Cast { arg: Box::new(self), explicit: false };
+            // The label's modifier is not applied: the value has it already.
+            return Self { kind, ty, typmod: -1 };
+        }
+        Self { ty, typmod, ..self }
+    }
     /// A constant.
     pub fn constant(value: Datum, ty: Type) -> Self {
         Self { kind: ExprKind::Const(value), ty, typmod: -1 }

@@ -148,8 +148,12 @@ impl Binder<'_> {
                 let (Some(right), Some(left)) = (args.pop(), args.pop()) else {
                     return Err(SqlError::syntax("syntax error at or near \")\""));
                 };
-                let left = self.resolve_unknown(left)?;
                 let equal = self.operator("=", left.clone(), right)?;
+                // What is returned is the first operand of the comparison, promoted as the comparison wants it.
+                let left = match &equal.kind {
+                    ExprKind::Call { args, .. } => args.first().cloned().unwrap_or(left),
+                    _ => left,
+                };
                 let (ty, typmod) = (left.ty, left.typmod);
                 let null = Expr::constant(crate::types::Datum::Null, ty);
                 Expr {

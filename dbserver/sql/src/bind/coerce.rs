@@ -10,21 +10,7 @@ use crate::types::{ColumnType, Datum, Type, io};
 /// Whether values of one type are held and behave as values of the other, so that no conversion is needed.
 pub(crate) fn is_relabel(from: Type, to: Type) -> bool {
     let text = |t: Type| matches!(t, Type::TEXT | Type::VARCHAR);
-    let oid = |t: Type| {
-        matches!(
-            t,
-            Type::OID
-                | Type::REGCLASS
-                | Type::REGTYPE
-                | Type::REGPROC
-                | Type::REGPROCEDURE
-                | Type::REGOPER
-                | Type::REGOPERATOR
-                | Type::REGNAMESPACE
-                | Type::REGROLE
-                | Type::REGCOLLATION
-        )
-    };
+    let oid = |t: Type| t == Type::OID || t.is_reg();
     (text(from) && text(to))
         || (matches!(from, Type::BPCHAR | Type::NAME) && text(to))
         || (oid(from) && oid(to))
@@ -47,7 +33,7 @@ impl Binder<'_> {
                 let moment =
                     matches!(target.ty, Type::DATE | Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ)
                         && names_a_moment(&text);
-                if is_reg(target.ty) {
+                if target.ty.is_reg() {
                     return self.reg_constant(&text, target.ty);
                 }
                 // An explicit cast to varchar(n) truncates, so the length is applied by a cast of its own.
@@ -105,14 +91,16 @@ impl Binder<'_> {
             if target.typmod >= 0 && expr.ty == target.ty && expr.typmod != target.typmod {
                 return Ok(Some(cast_node(expr, target, explicit)));
             }
-            return Ok(Some(expr));
+            // `x::numeric(5,2)::numeric` has no modifier any more.
+            let bare = explicit && expr.ty == target.ty && expr.typmod >= 0;
+            return Ok(Some(if bare { expr.relabelled(target.ty, -1) } else { expr }));
         }
         if expr.ty == Type::UNKNOWN {
             return self.type_unknown(expr, target, explicit).map(Some);
         }
         if is_relabel(expr.ty, target.ty) {
-            let longer =
-                Expr { ty: target.ty, typmod: if target.typmod < 0 { -1 } else { expr.typmod }, ..expr };
+            let typmod = if target.typmod < 0 { -1 } else { expr.typmod };
+            let longer = expr.relabelled(target.ty, typmod);
             return Ok(Some(if target.typmod >= 0 && longer.typmod != target.typmod {
                 cast_node(longer, target, explicit)
             } else {
@@ -138,7 +126,7 @@ impl Binder<'_> {
             let value = cast::cast(value.clone(), expr.ty, target, explicit, self.context.settings)?;
             return Ok(Some(Expr { kind: ExprKind::Const(value), ty: target.ty, typmod: target.typmod }));
         }
-        if is_reg(target.ty)
+        if target.ty.is_reg()
             && matches!(expr.ty, Type::TEXT | Type::VARCHAR)
             && let ExprKind::Const(Datum::Text(text)) = &expr.kind
         {
@@ -303,25 +291,10 @@ pub(super) fn split_name(text: &str) -> Vec<String> {
     parts
 }
 
-pub(super) fn is_reg(ty: Type) -> bool {
-    matches!(
-        ty,
-        Type::REGCLASS
-            | Type::REGTYPE
-            | Type::REGPROC
-            | Type::REGPROCEDURE
-            | Type::REGOPER
-            | Type::REGOPERATOR
-            | Type::REGNAMESPACE
-            | Type::REGROLE
-            | Type::REGCOLLATION
-    )
-}
-
 /// Whether a cast gives the same at any time and in any session.
 pub(crate) fn cast_is_immutable(from: Type, to: Type) -> bool {
     let time = |t: Type| matches!(t, Type::DATE | Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ);
-    if is_reg(from) || is_reg(to) {
+    if from.is_reg() || to.is_reg() {
         return false;
     }
     match (from, to) {

@@ -7,41 +7,54 @@ const UNNAMED: &str = "?column?";
 
 /// The name of an expression's column.
 pub(super) fn column_name(expr: &Expr) -> String {
-    figure(expr).unwrap_or_else(|| UNNAMED.to_owned())
+    figure(expr).map_or_else(|| UNNAMED.to_owned(), |(name, _)| name)
 }
 
-fn figure(expr: &Expr) -> Option<String> {
+/// How good a name is: that of a cast's type or of CASE gives way to a better one around or inside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strength {
+    Weak,
+    Strong,
+}
+
+/// The name of what is strong, and of its type or construct otherwise.
+fn strong_or(inner: Option<(String, Strength)>, weak: Option<String>) -> Option<(String, Strength)> {
+    match inner {
+        Some((name, Strength::Strong)) => Some((name, Strength::Strong)),
+        inner => weak.map(|name| (name, Strength::Weak)).or(inner),
+    }
+}
+
+fn figure(expr: &Expr) -> Option<(String, Strength)> {
+    match expr {
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
+        Expr::Cast { expr, data_type, .. } => strong_or(figure(expr), type_name(data_type)),
+        Expr::TypedString(typed) => strong_or(None, type_name(&typed.data_type)),
+        Expr::Interval(_) => strong_or(None, Some("interval".to_owned())),
+        Expr::Value(v) if matches!(v.value, ast::Value::Boolean(_)) => strong_or(None, Some("bool".to_owned())),
+        Expr::Case { else_result, .. } => {
+            strong_or(else_result.as_deref().and_then(figure), Some("case".to_owned()))
+        }
+        Expr::Subquery(query) => subquery_name(&query.body),
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let field = access_chain.iter().rev().find_map(|step| match step {
+                AccessExpr::Dot(Expr::Identifier(name)) => Some((fold(name), Strength::Strong)),
+                _ => None,
+            });
+            field.or_else(|| figure(root))
+        }
+        other => strong(other).map(|name| (name, Strength::Strong)),
+    }
+}
+
+/// The names that no cast around them replaces.
+fn strong(expr: &Expr) -> Option<String> {
     let fixed = |name: &str| Some(name.to_owned());
     match expr {
         Expr::Identifier(ident) => Some(fold(ident)),
         Expr::CompoundIdentifier(parts) => parts.last().map(fold),
-        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => figure(inner),
-        Expr::CompoundFieldAccess { root, access_chain } => access_chain
-            .iter()
-            .rev()
-            .find_map(|step| match step {
-                AccessExpr::Dot(Expr::Identifier(name)) => Some(fold(name)),
-                _ => None,
-            })
-            .or_else(|| figure(root)),
-        Expr::Cast { expr, data_type, .. } => {
-            figure(expr).filter(|n| n != "bool").or_else(|| type_name(data_type))
-        }
-        Expr::TypedString(typed) => type_name(&typed.data_type),
-        Expr::Interval(_) => fixed("interval"),
-        Expr::Function(function) => {
-            let name = name_parts(&function.name).ok()?.pop()?;
-            match name.as_str() {
-                "current_time" | "current_timestamp" | "localtime" | "localtimestamp" | "current_date" => {
-                    Some(name)
-                }
-                "user" => fixed("user"),
-                _ => Some(name),
-            }
-        }
-        Expr::Case { else_result, .. } => else_result.as_deref().and_then(figure).or_else(|| fixed("case")),
+        Expr::Function(function) => name_parts(&function.name).ok()?.pop(),
         Expr::Exists { negated: false, .. } => fixed("exists"),
-        Expr::Subquery(query) => subquery_name(&query.body),
         Expr::Array(_) => fixed("array"),
         Expr::Tuple(_) => fixed("row"),
         Expr::AtTimeZone { .. } => fixed("timezone"),
@@ -56,21 +69,21 @@ fn figure(expr: &Expr) -> Option<String> {
             Some(TrimWhereField::Trailing) => "rtrim",
             _ => "btrim",
         }),
-        Expr::Value(v) if matches!(v.value, ast::Value::Boolean(_)) => fixed("bool"),
         _ => None,
     }
 }
 
-fn subquery_name(body: &SetExpr) -> Option<String> {
+fn subquery_name(body: &SetExpr) -> Option<(String, Strength)> {
+    let strong = |name| Some((name, Strength::Strong));
     match body {
         SetExpr::Select(select) => match select.projection.first()? {
             SelectItem::UnnamedExpr(expr) => figure(expr),
-            SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
+            SelectItem::ExprWithAlias { alias, .. } => strong(fold(alias)),
             _ => None,
         },
         SetExpr::Query(query) => subquery_name(&query.body),
         SetExpr::SetOperation { left, .. } => subquery_name(left),
-        SetExpr::Values(_) => Some("column1".to_owned()),
+        SetExpr::Values(_) => strong("column1".to_owned()),
         _ => None,
     }
 }

@@ -46,7 +46,7 @@ fn as_key(value: &Expr, ty: Type) -> Option<Expr> {
         return None;
     }
     if value.ty == ty || is_relabel(value.ty, ty) || is_relabel(ty, value.ty) {
-        return Some(Expr { ty, typmod: -1, ..value.clone() });
+        return Some(value.clone().relabelled(ty, -1));
     }
     let size = |t: Type| match t {
         Type::INT2 => Some(2),

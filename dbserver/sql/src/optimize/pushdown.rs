@@ -186,7 +186,6 @@ fn rejects_nulls(condition: &Expr, side: &dyn Fn(usize) -> bool) -> bool {
             ExprKind::Call { function, args } => function.strict && args.iter().any(|a| strict(a, side)),
             ExprKind::Cast { arg, .. } => strict(arg, side),
             ExprKind::InList { arg, .. } => strict(arg, side),
-            ExprKind::ArrayCompare { left, .. } => strict(left, side),
             _ => false,
         }
     }
@@ -196,6 +195,8 @@ fn rejects_nulls(condition: &Expr, side: &dyn Fn(usize) -> bool) -> bool {
         ExprKind::IsNull { arg, negated: true } if arg.ty != crate::types::Type::RECORD => strict(arg, side),
         ExprKind::IsBool { arg, value: Some(_), negated: false } => strict(arg, side),
         ExprKind::Not(inner) => strict(inner, side),
+        // Never true for null, but false and not null when the array is empty; ALL is true then.
+        ExprKind::ArrayCompare { left, all: false, .. } => strict(left, side),
         _ => strict(condition, side),
     }
 }
@@ -235,9 +236,7 @@ pub(super) fn substitute(mut expr: Expr, by: &[Expr]) -> Expr {
             if let Some(with) = by.get(at) {
                 // The type as it is seen from above, where it was relabelled.
                 let (ty, typmod) = (expr.ty, expr.typmod);
-                *expr = with.clone();
-                expr.ty = ty;
-                expr.typmod = typmod;
+                *expr = with.clone().relabelled(ty, typmod);
             }
             return;
         }

@@ -136,9 +136,7 @@ fn with_args(expr: &mut Expr, args: &[Expr]) {
     if let ExprKind::Outer(at) = expr.kind {
         if let Some(arg) = args.get(at) {
             let (ty, typmod) = (expr.ty, expr.typmod);
-            *expr = arg.clone();
-            expr.ty = ty;
-            expr.typmod = typmod;
+            *expr = arg.clone().relabelled(ty, typmod);
         }
         return;
     }

@@ -1,5 +1,6 @@
 //! Prepared statements: Parse, Describe, Bind, and their SQL forms.
 
+use crate::catalog::system::names;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::plan::ResultColumn;
 use crate::session::Description;
@@ -112,6 +113,11 @@ impl Session {
         }
         Ok(())
     }
+    /// The OID that a parameter of a reg* type names.
+    fn object_by_name(&self, text: &str, ty: Type) -> Result<Datum> {
+        let path = &self.eval.search_path;
+        names::oid_by_text(text, ty, &self.catalog(), path, &self.environment.options.user).map(Datum::Oid)
+    }
     /// Plans a statement anew where DDL made its plan stale.
     fn refresh_prepared(&mut self, name: &str) -> Result<()> {
         let prepared = self.prepared(name)?;
@@ -179,7 +185,11 @@ impl Session {
                             "invalid byte sequence for encoding \"UTF8\"",
                         )
                     })?;
-                    crate::types::io::input(*ty, -1, text, &self.eval)?
+                    if ty.is_reg() {
+                        self.object_by_name(text, *ty)?
+                    } else {
+                        crate::types::io::input(*ty, -1, text, &self.eval)?
+                    }
                 }
                 Some((1, bytes)) => crate::types::binary::receive(*ty, -1, bytes)?,
                 Some((format, _)) => {

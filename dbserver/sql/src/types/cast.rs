@@ -22,21 +22,6 @@ fn is_string(ty: Type) -> bool {
     matches!(ty, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME)
 }
 
-fn is_reg(ty: Type) -> bool {
-    matches!(
-        ty,
-        Type::REGPROC
-            | Type::REGPROCEDURE
-            | Type::REGOPER
-            | Type::REGOPERATOR
-            | Type::REGCLASS
-            | Type::REGTYPE
-            | Type::REGNAMESPACE
-            | Type::REGROLE
-            | Type::REGCOLLATION
-    )
-}
-
 fn is_integer(ty: Type) -> bool {
     matches!(ty, Type::INT2 | Type::INT4 | Type::INT8)
 }
@@ -52,10 +37,10 @@ pub(crate) fn listed(from: Type, to: Type) -> Option<CastContext> {
         return Some(if a < b { Implicit } else { Assignment });
     }
     Some(match (from, to) {
-        (f, t) if is_integer(f) && (t == Type::OID || is_reg(t)) => Implicit,
-        (f, Type::INT4 | Type::INT8) if f == Type::OID || is_reg(f) => Assignment,
-        (Type::OID, t) if is_reg(t) => Implicit,
-        (f, Type::OID) if is_reg(f) => Implicit,
+        (f, t) if is_integer(f) && (t == Type::OID || t.is_reg()) => Implicit,
+        (f, Type::INT4 | Type::INT8) if f == Type::OID || f.is_reg() => Assignment,
+        (Type::OID, t) if t.is_reg() => Implicit,
+        (f, Type::OID) if f.is_reg() => Implicit,
         (Type::REGPROC, Type::REGPROCEDURE) | (Type::REGPROCEDURE, Type::REGPROC) => Implicit,
         (Type::REGOPER, Type::REGOPERATOR) | (Type::REGOPERATOR, Type::REGOPER) => Implicit,
         (Type::TEXT | Type::VARCHAR, Type::REGCLASS) => Implicit,
@@ -148,7 +133,7 @@ fn integer(value: i64, to: Type) -> Result<Datum> {
                 .or_else(|_| i32::try_from(value).map(|v| v as u32))
                 .map_err(|_| SqlError::new(sqlstate::NUMERIC_VALUE_OUT_OF_RANGE, "OID out of range"))?,
         ),
-        t if is_reg(t) => return integer(value, Type::OID),
+        t if t.is_reg() => return integer(value, Type::OID),
         _ => return Err(SqlError::internal("no such integer conversion")),
     })
 }

@@ -177,6 +177,21 @@ types! {
 }
 
 impl Type {
+    /// Whether values are OIDs that are written as the names of what they identify: `regclass` and its kin.
+    pub fn is_reg(self) -> bool {
+        matches!(
+            self,
+            Type::REGPROC
+                | Type::REGPROCEDURE
+                | Type::REGOPER
+                | Type::REGOPERATOR
+                | Type::REGCLASS
+                | Type::REGTYPE
+                | Type::REGNAMESPACE
+                | Type::REGROLE
+                | Type::REGCOLLATION
+        )
+    }
     /// The built-in type's description; `None` for a number no built-in type has.
     pub fn info(self) -> Option<&'static TypeInfo> {
         BUILTIN_TYPES.iter().find(|t| t.oid == self.0)

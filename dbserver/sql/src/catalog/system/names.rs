@@ -1,8 +1,9 @@
 //! Names as text to objects and back: what `'orders'::regclass`, `to_regclass` and `has_table_privilege('t', …)` read.
 
 use super::{describe, lookup};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, OWNER_OID};
 use crate::error::{Result, SqlError, sqlstate};
+use crate::functions;
 use crate::types::{BUILTIN_TYPES, Oid, Type};
 
 /// Splits `schema.name`, folding case outside quotes; 42602 for what is no name.
@@ -114,6 +115,57 @@ pub fn type_text(oid: Oid) -> String {
 pub fn schema_by_text(catalog: &Catalog, text: &str) -> Result<Option<Oid>> {
     let (_, name) = parse_qualified(text)?;
     Ok(catalog.schema_oid(&name))
+}
+
+/// The OID that a name of a reg* type stands for: `'orders'` as regclass. Numbers and `-` are taken as they are.
+///
+/// # Errors
+/// PostgreSQL's for what there is not.
+pub fn oid_by_text(
+    text: &str,
+    ty: Type,
+    catalog: &Catalog,
+    search_path: &[String],
+    user: &str,
+) -> Result<Oid> {
+    let text = text.trim();
+    if text == "-" {
+        return Ok(0);
+    }
+    if let Ok(oid) = text.parse::<Oid>() {
+        return Ok(oid);
+    }
+    let missing = |state, what: &str| SqlError::new(state, format!("{what} \"{text}\" does not exist"));
+    match ty {
+        Type::REGCLASS => relation_by_text(catalog, search_path, text)?
+            .ok_or_else(|| missing(sqlstate::UNDEFINED_TABLE, "relation")),
+        Type::REGTYPE => type_by_text(text)
+            .map(|ty| ty.0)
+            .ok_or_else(|| missing(sqlstate::UNDEFINED_OBJECT, "type")),
+        Type::REGNAMESPACE => schema_by_text(catalog, text)?
+            .ok_or_else(|| missing(sqlstate::INVALID_SCHEMA_NAME, "schema")),
+        Type::REGROLE => (text.trim_matches('"') == user)
+            .then_some(OWNER_OID)
+            .ok_or_else(|| missing(sqlstate::UNDEFINED_OBJECT, "role")),
+        Type::REGPROC | Type::REGPROCEDURE => {
+            let (_, name) = parse_qualified(text.split('(').next().unwrap_or(text))?;
+            let mut found = functions::all().iter().filter(|f| f.name == name);
+            match (found.next(), found.next()) {
+                (Some(one), None) => Ok(one.oid),
+                (Some(_), Some(_)) => Err(SqlError::new(
+                    sqlstate::AMBIGUOUS_FUNCTION,
+                    format!("more than one function named \"{name}\""),
+                )),
+                _ => Err(missing(sqlstate::UNDEFINED_FUNCTION, "function")),
+            }
+        }
+        Type::REGCOLLATION => match text.trim_matches('"') {
+            "default" | "pg_catalog.default" => Ok(100),
+            "C" | "pg_catalog.C" => Ok(950),
+            _ => Err(missing(sqlstate::UNDEFINED_OBJECT, "collation")),
+        },
+        other => Err(SqlError::unsupported(format!("a name as {}", other.sql_name()))),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use crate::catalog::OWNER_OID;
 use crate::catalog::system::{describe, names};
-use crate::error::{Result, SqlError, sqlstate};
+use crate::error::Result;
 use crate::execute::columns;
 use crate::execute::context::ExecContext;
 use crate::expr::Expr;
@@ -14,25 +14,9 @@ use crate::types::{self, Array, ColumnType, Datum, Oid, Type};
 use crate::vector::{Batch, Vector};
 use std::sync::Arc;
 
-/// Whether values of the type are OIDs that are written as names.
-fn is_name(ty: Type) -> bool {
-    matches!(
-        ty,
-        Type::REGCLASS
-            | Type::REGTYPE
-            | Type::REGNAMESPACE
-            | Type::REGROLE
-            | Type::REGPROC
-            | Type::REGPROCEDURE
-            | Type::REGOPER
-            | Type::REGOPERATOR
-            | Type::REGCOLLATION
-    )
-}
-
-/// The same, for arrays of such.
+/// Whether values of the type are OIDs that are written as names, or arrays of such.
 fn has_names(ty: Type) -> bool {
-    is_name(ty) || ty.element().is_some_and(is_name)
+    ty.is_reg() || ty.element().is_some_and(Type::is_reg)
 }
 
 fn is_text(ty: Type) -> bool {
@@ -65,8 +49,9 @@ fn convert(
         return types::cast::cast(value, from, to, explicit, eval.settings);
     }
     match (&value, from.element(), to.ty.element()) {
-        (Datum::Text(text), ..) if is_name(to.ty) => by_name(text, to.ty, eval).map(Datum::Oid),
-        (Datum::Oid(oid), ..) if is_name(from) && is_text(to.ty) => {
+        (Datum::Text(text), ..) if to.ty.is_reg() => names::oid_by_text(text, to.ty, eval.catalog, &eval.settings.search_path, eval.session.user())
+                .map(Datum::Oid),
+        (Datum::Oid(oid), ..) if from.is_reg() && is_text(to.ty) => {
             let text = Datum::text(name_of(*oid, from, eval));
             types::cast::cast(text, Type::TEXT, to, explicit, eval.settings)
         }
@@ -82,7 +67,7 @@ fn convert(
             // The text of the array of their names.
             let array = Datum::Array(Arc::clone(array));
             let names = ColumnType::from(Type::TEXT_ARRAY);
-            let named = if is_name(inner) { convert(array, from, names, explicit, eval)? } else { array };
+            let named = if inner.is_reg() { convert(array, from, names, explicit, eval)? } else { array };
             types::cast::cast(named, Type::TEXT_ARRAY, to, explicit, eval.settings)
         }
         _ => types::cast::cast(value, from, to, explicit, eval.settings),
@@ -133,7 +118,7 @@ pub fn with_names(
         if !text || !has_names(ty) {
             continue;
         }
-        let to = if is_name(ty) { Type::TEXT } else { Type::TEXT_ARRAY };
+        let to = if ty.is_reg() { Type::TEXT } else { Type::TEXT_ARRAY };
         let mut named = columns::empty(to);
         for row in 0..columns::len(column) {
             let value = columns::get(column, row);
@@ -143,48 +128,6 @@ pub fn with_names(
         *column = Arc::new(named);
     }
     Ok(batch)
-}
-
-/// The OID that a name (or number) stands for.
-fn by_name(text: &str, ty: Type, eval: &EvalContext<'_>) -> Result<Oid> {
-    let text = text.trim();
-    if text == "-" {
-        return Ok(0);
-    }
-    if let Ok(oid) = text.parse::<Oid>() {
-        return Ok(oid);
-    }
-    let missing = |state, what: &str| SqlError::new(state, format!("{what} \"{text}\" does not exist"));
-    match ty {
-        Type::REGCLASS => names::relation_by_text(eval.catalog, &eval.settings.search_path, text)?
-            .ok_or_else(|| missing(sqlstate::UNDEFINED_TABLE, "relation")),
-        Type::REGTYPE => names::type_by_text(text)
-            .map(|ty| ty.0)
-            .ok_or_else(|| missing(sqlstate::UNDEFINED_OBJECT, "type")),
-        Type::REGNAMESPACE => names::schema_by_text(eval.catalog, text)?
-            .ok_or_else(|| missing(sqlstate::INVALID_SCHEMA_NAME, "schema")),
-        Type::REGROLE => (text.trim_matches('"') == eval.session.user())
-            .then_some(OWNER_OID)
-            .ok_or_else(|| missing(sqlstate::UNDEFINED_OBJECT, "role")),
-        Type::REGPROC | Type::REGPROCEDURE => {
-            let (_, name) = names::parse_qualified(text.split('(').next().unwrap_or(text))?;
-            let mut found = functions::all().iter().filter(|f| f.name == name);
-            match (found.next(), found.next()) {
-                (Some(one), None) => Ok(one.oid),
-                (Some(_), Some(_)) => Err(SqlError::new(
-                    sqlstate::AMBIGUOUS_FUNCTION,
-                    format!("more than one function named \"{name}\""),
-                )),
-                _ => Err(missing(sqlstate::UNDEFINED_FUNCTION, "function")),
-            }
-        }
-        Type::REGCOLLATION => match text.trim_matches('"') {
-            "default" | "pg_catalog.default" => Ok(100),
-            "C" | "pg_catalog.C" => Ok(950),
-            _ => Err(missing(sqlstate::UNDEFINED_OBJECT, "collation")),
-        },
-        other => Err(SqlError::unsupported(format!("a name as {}", other.sql_name()))),
-    }
 }
 
 /// Converts a vector.
