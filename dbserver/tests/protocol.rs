@@ -26,6 +26,21 @@ async fn a_simple_query_is_one_round() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_error_in_copied_data_says_where() {
+    let server = Server::start("").await;
+    let mut raw = server.raw().await;
+    raw.send(b'Q', b"create table t (a int)\0").await;
+    raw.until(b'Z').await;
+    raw.send(b'Q', b"copy t from stdin\0").await;
+    raw.until(b'G').await;
+    raw.send(b'd', b"1\nx\n").await;
+    raw.send(b'c', b"").await;
+    let messages = raw.until(b'Z').await;
+    assert_eq!(field(&messages, 'C'), "22P02");
+    assert_eq!(field(&messages, 'W'), "COPY t, line 2, column a: \"x\"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn several_statements_are_one_transaction() {
     let server = Server::start("").await;
     let client = server.connect().await;

@@ -170,6 +170,7 @@ fn fields(error: &SqlError, severity: &str) -> Vec<(u8, String)> {
         (b'D', clean(&error.detail)),
         (b'H', clean(&error.hint)),
         (b'P', position),
+        (b'W', clean(&error.context)),
         (b's', clean(&error.schema)),
         (b't', clean(&error.table)),
         (b'c', clean(&error.column)),

@@ -31,7 +31,9 @@ fn figure(expr: &Expr) -> Option<(String, Strength)> {
         Expr::Cast { expr, data_type, .. } => strong_or(figure(expr), type_name(data_type)),
         Expr::TypedString(typed) => strong_or(None, type_name(&typed.data_type)),
         Expr::Interval(_) => strong_or(None, Some("interval".to_owned())),
-        Expr::Value(v) if matches!(v.value, ast::Value::Boolean(_)) => strong_or(None, Some("bool".to_owned())),
+        Expr::Value(v) if matches!(v.value, ast::Value::Boolean(_)) => {
+            strong_or(None, Some("bool".to_owned()))
+        }
         Expr::Case { else_result, .. } => {
             strong_or(else_result.as_deref().and_then(figure), Some("case".to_owned()))
         }

@@ -1,6 +1,6 @@
 //! Changing a catalog: what DDL does to the version that is its transaction's own.
 
-use super::{Catalog, Column, Index, Relation, RelationKind, Schema, Table};
+use super::{Catalog, Column, ForeignKey, Index, Relation, RelationKind, Schema, Table};
 use crate::error::{Result, SqlError, sqlstate};
 use crate::parse::lexer::{Kind, Lexer};
 use crate::types::Oid;
@@ -95,6 +95,11 @@ impl Catalog {
     pub(crate) fn remove_relation(&mut self, oid: Oid) {
         let Some(relation) = self.relations.remove(&oid) else { return };
         self.names.remove(&(relation.schema, relation.name.clone()));
+        if let Some(table) = relation.table() {
+            for key in &table.foreign_keys {
+                self.recount_references(key.references);
+            }
+        }
         if let Some(index) = relation.index() {
             let _ = self.update_table(index.table, |table| {
                 table.indexes.retain(|i| i.oid != oid);
@@ -117,6 +122,54 @@ impl Catalog {
     pub(crate) fn update_relation<T>(&mut self, oid: Oid, f: impl FnOnce(&mut Relation) -> T) -> Result<T> {
         let relation = self.relations.get_mut(&oid).ok_or_else(|| missing(oid))?;
         Ok(f(Arc::make_mut(relation)))
+    }
+    /// Adds a foreign key to a table, and tells the one it refers to.
+    pub(crate) fn insert_foreign_key(&mut self, table: Oid, key: ForeignKey) -> Result<()> {
+        let references = key.references;
+        self.update_table(table, |t| t.foreign_keys.push(key))?;
+        self.recount_references(references);
+        Ok(())
+    }
+    /// Removes foreign keys of a table.
+    pub(crate) fn remove_foreign_keys(
+        &mut self,
+        table: Oid,
+        gone: impl Fn(&ForeignKey) -> bool,
+    ) -> Result<()> {
+        let references = self.update_table(table, |t| {
+            let references: Vec<Oid> =
+                t.foreign_keys.iter().filter(|k| gone(k)).map(|k| k.references).collect();
+            t.foreign_keys.retain(|k| !gone(k));
+            references
+        })?;
+        references.into_iter().for_each(|oid| self.recount_references(oid));
+        Ok(())
+    }
+    /// Finds out anew which tables refer to one.
+    fn recount_references(&mut self, oid: Oid) {
+        let refers = |t: &Table| t.foreign_keys.iter().any(|k| k.references == oid);
+        let tables = self.relations.values().filter_map(|r| r.table());
+        let referencing: Vec<Oid> = tables.filter(|t| refers(t)).map(|t| t.oid).collect();
+        // It may be the one that is going.
+        let _ = self.update_table(oid, |t| t.referenced_by = referencing);
+    }
+    /// The foreign keys that refer to a table, each with its own table.
+    pub(crate) fn references_to(&self, oid: Oid) -> Vec<(Arc<Table>, ForeignKey)> {
+        let referencing = self.table(oid).map(|t| t.referenced_by.clone()).unwrap_or_default();
+        let tables = referencing.iter().filter_map(|child| self.table(*child).cloned());
+        tables
+            .flat_map(|table| {
+                let keys: Vec<_> =
+                    table.foreign_keys.iter().filter(|k| k.references == oid).cloned().collect();
+                keys.into_iter().map(move |key| (Arc::clone(&table), key))
+            })
+            .collect()
+    }
+    /// A name for a foreign key over columns.
+    pub(crate) fn choose_foreign_key_name(&self, table: &Table, columns: &[&str]) -> String {
+        self.choose(&table.name, &columns.join("_"), "fkey", |name| {
+            constraint_names(table).any(|n| n == name)
+        })
     }
     /// Changes an index, in its own relation and in its table's list.
     pub(crate) fn update_index(&mut self, oid: Oid, f: impl FnOnce(&mut Index)) -> Result<()> {
@@ -216,6 +269,7 @@ pub(crate) fn constraint_names(table: &Table) -> impl Iterator<Item = &str> {
         .map(|c| c.name.as_str())
         .chain(table.primary_key_index.iter().map(|(_, name)| name.as_str()))
         .chain(table.indexes.iter().filter(|i| i.constraint).map(|i| i.name.as_str()))
+        .chain(table.foreign_keys.iter().map(|k| k.name.as_str()))
 }
 
 fn missing(oid: Oid) -> SqlError {

@@ -127,6 +127,10 @@ impl Relation {
 }
 
 impl Table {
+    /// Whether foreign keys of this table or of others want to hear of its changes.
+    pub fn has_key_relations(&self) -> bool {
+        !self.foreign_keys.is_empty() || !self.referenced_by.is_empty()
+    }
     /// Columns that are not dropped, with their positions in `columns`.
     pub fn live_columns(&self) -> impl Iterator<Item = (usize, &super::Column)> {
         self.columns.iter().enumerate().filter(|(_, c)| !c.dropped)

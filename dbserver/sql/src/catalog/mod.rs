@@ -2,9 +2,12 @@
 //! transaction sees alone until it commits.
 
 pub(crate) mod edit;
+mod foreign_key;
 mod lookup;
 pub(crate) mod store;
 pub mod system;
+
+pub use foreign_key::{ForeignKey, KeyAction};
 
 use crate::statistics::TableStatistics;
 use crate::types::{ColumnType, Datum, Oid};
@@ -98,6 +101,10 @@ pub struct Table {
     pub checks: Vec<Check>,
     /// What ANALYZE found; none before the first.
     pub statistics: Option<Arc<TableStatistics>>,
+    /// FOREIGN KEY constraints.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// OIDs of the tables whose foreign keys refer to this one, itself perhaps.
+    pub referenced_by: Vec<Oid>,
 }
 
 /// A table's column.

@@ -12,8 +12,8 @@
 //! ```
 
 use super::{
-    Catalog, Check, Column, FIRST_USER_OID, Index, IndexKey, PUBLIC_OID, Relation, RelationKind, Schema,
-    Sequence, Table, View,
+    Catalog, Check, Column, FIRST_USER_OID, ForeignKey, Index, IndexKey, PUBLIC_OID, Relation, RelationKind,
+    Schema, Sequence, Table, View,
 };
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::{DateOrder, EvalSettings};
@@ -60,6 +60,10 @@ enum KindRow {
         indexes: Vec<Oid>,
         #[serde(default)]
         checks: Vec<CheckRow>,
+        #[serde(default)]
+        foreign_keys: Vec<ForeignKey>,
+        #[serde(default)]
+        referenced_by: Vec<Oid>,
     },
     Index {
         table: Oid,
@@ -197,6 +201,8 @@ fn relation_row(relation: &Relation) -> Result<RelationRow> {
                 .iter()
                 .map(|c| CheckRow { oid: c.oid, name: c.name.clone(), expression: c.expression.clone() })
                 .collect(),
+            foreign_keys: t.foreign_keys.clone(),
+            referenced_by: t.referenced_by.clone(),
         },
         RelationKind::Index(i) => KindRow::Index {
             table: i.table,
@@ -242,7 +248,16 @@ fn relation_row(relation: &Relation) -> Result<RelationRow> {
 fn relation(oid: Oid, row: RelationRow) -> Result<(Relation, Vec<Oid>)> {
     let mut index_oids = Vec::new();
     let kind = match row.kind {
-        KindRow::Table { tree, columns, primary_key, primary_key_index, indexes, checks } => {
+        KindRow::Table {
+            tree,
+            columns,
+            primary_key,
+            primary_key_index,
+            indexes,
+            checks,
+            foreign_keys,
+            referenced_by,
+        } => {
             index_oids = indexes;
             RelationKind::Table(Arc::new(Table {
                 oid,
@@ -258,6 +273,8 @@ fn relation(oid: Oid, row: RelationRow) -> Result<(Relation, Vec<Oid>)> {
                     .map(|c| Check { oid: c.oid, name: c.name, expression: c.expression })
                     .collect(),
                 statistics: None,
+                foreign_keys,
+                referenced_by,
             }))
         }
         KindRow::Index { table, tree, keys, unique, constraint, predicate } => {

@@ -6,6 +6,7 @@ use super::columns;
 use super::constraints::{check_batch, index_violation, primary_key_violation};
 use super::context::ExecContext;
 use super::eval::{eval_all, eval_vector};
+use super::key_events::record;
 use crate::catalog::Table;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::plan::TableChecks;
@@ -118,6 +119,12 @@ impl<'p> TableWriter<'p> {
         }
         for number in 0..access.table.indexes.len() {
             self.write_index(number, batch, ctx)?;
+        }
+        if !access.table.foreign_keys.is_empty() {
+            for row in 0..batch.rows {
+                let Some((key, _)) = self.rows.get(row) else { continue };
+                record(&access, None, Some((key, &columns::row(batch, row))), ctx)?;
+            }
         }
         self.written = self.written.saturating_add(batch.rows as u64);
         ctx.count_change(access.table.oid, Change::Insert, batch.rows as u64);

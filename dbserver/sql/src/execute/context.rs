@@ -3,6 +3,7 @@
 
 use super::Execution;
 use super::eval::subquery::Cached;
+use super::key_events::KeyEvents;
 use super::operators::Lookup;
 use super::row_numbers::RowNumbers;
 use crate::context::Reservation;
@@ -34,6 +35,8 @@ pub struct ExecContext<'a> {
     pub row_numbers: Option<&'a RowNumbers>,
     /// Told of waits for locks.
     pub waits: Option<&'a dyn WaitHook>,
+    /// Told of rows that foreign keys have to look at; none where rows are only moved.
+    pub key_events: Option<&'a KeyEvents>,
     /// The longest wait for one lock.
     pub lock_timeout: Option<Duration>,
     /// Where rows written are counted.
@@ -88,7 +91,16 @@ impl<'a> ExecContext<'a> {
     pub fn new(eval: EvalContext<'a>, transaction: &'a Transaction, row_numbers: &'a RowNumbers) -> Self {
         let state = ExecState { snapshot: Some(transaction.snapshot()), ..ExecState::default() };
         let (transaction, row_numbers) = (Some(transaction), Some(row_numbers));
-        Self { eval, transaction, row_numbers, waits: None, lock_timeout: None, changes: None, state }
+        Self {
+            eval,
+            transaction,
+            row_numbers,
+            waits: None,
+            key_events: None,
+            lock_timeout: None,
+            changes: None,
+            state,
+        }
     }
 
     /// For expressions alone: constants to fold, defaults. Reading a table is XX000.
@@ -98,6 +110,7 @@ impl<'a> ExecContext<'a> {
             transaction: None,
             row_numbers: None,
             waits: None,
+            key_events: None,
             lock_timeout: None,
             changes: None,
             state: ExecState::default(),

@@ -11,7 +11,7 @@
 //! deadline at each batch and inside their long loops. Batches start with one row and grow, so that `LIMIT 1` reads
 //! little.
 
-mod access;
+pub(crate) mod access;
 pub mod bulk;
 pub(crate) mod columns;
 mod constraints;
@@ -19,6 +19,7 @@ pub mod context;
 pub mod eval;
 mod execution;
 pub(crate) mod groups;
+pub(crate) mod key_events;
 pub mod operators;
 pub mod point;
 mod row_numbers;

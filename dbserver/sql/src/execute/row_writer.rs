@@ -7,6 +7,7 @@ use super::access::{Access, index_entry, index_parts};
 use super::constraints::{index_violation, primary_key_violation};
 use super::context::ExecContext;
 use super::eval::eval_row;
+use super::key_events::record;
 use super::shape::columns_used;
 use crate::catalog::{Index, Table};
 use crate::error::{Result, SqlError};
@@ -103,6 +104,11 @@ impl<'p> RowWriter<'p> {
             entry: Vec::new(),
             new_entry: Vec::new(),
         }
+    }
+
+    /// Whether deleting takes the old row, not just its key.
+    pub fn needs_old(&self) -> bool {
+        self.has_indexes() || self.access.table.has_key_relations()
     }
 
     /// Whether there are indexes.
@@ -231,6 +237,7 @@ impl<'p> RowWriter<'p> {
             }
         }
         ctx.count_change(access.table.oid, Change::Insert, 1);
+        record(&access, None, Some((&self.key, row)), ctx)?;
         Ok(Inserted::Done)
     }
 
@@ -345,6 +352,7 @@ impl<'p> RowWriter<'p> {
             }
         }
         ctx.count_change(access.table.oid, Change::Update, 1);
+        record(&access, Some(old), Some((&self.key, new)), ctx)?;
         Ok(())
     }
 
@@ -362,6 +370,7 @@ impl<'p> RowWriter<'p> {
         }
         self.remove(self.access.table.tree, row_key, ctx)?;
         ctx.count_change(self.access.table.oid, Change::Delete, 1);
+        record(&self.access, Some(old), None, ctx)?;
         Ok(())
     }
 }

@@ -15,8 +15,8 @@ functions! { CATALOG:
     2509 pg_get_expr(tree: PG_NODE_TREE, relation: OID, pretty: BOOL) -> TEXT [stable] |_| { let _ = (relation, pretty); tree }
     1643 pg_get_indexdef(index: OID) -> TEXT [stable] |ctx| { describe::index_definition(ctx.catalog, index, None) }
     2507 pg_get_indexdef(index: OID, column: INT4, pretty: BOOL) -> TEXT [stable] |ctx| { index_part(ctx, index, column, pretty) }
-    1387 pg_get_constraintdef(constraint: OID) -> TEXT [stable] |ctx| { describe::constraint_definition(ctx.catalog, constraint, false) }
-    2508 pg_get_constraintdef(constraint: OID, pretty: BOOL) -> TEXT [stable] |ctx| { describe::constraint_definition(ctx.catalog, constraint, pretty) }
+    1387 pg_get_constraintdef(constraint: OID) -> TEXT [stable] |ctx| { describe::constraint_definition(ctx.catalog, &ctx.settings.search_path, constraint, false) }
+    2508 pg_get_constraintdef(constraint: OID, pretty: BOOL) -> TEXT [stable] |ctx| { describe::constraint_definition(ctx.catalog, &ctx.settings.search_path, constraint, pretty) }
     1641 pg_get_viewdef(view: OID) -> TEXT [stable] |ctx| { view_definition(ctx, view) }
     2506 pg_get_viewdef(view: OID, pretty: BOOL) -> TEXT [stable] |ctx| { let _ = pretty; view_definition(ctx, view) }
     3159 pg_get_viewdef(view: OID, wrap: INT4) -> TEXT [stable] |ctx| { let _ = wrap; view_definition(ctx, view) }

@@ -88,7 +88,9 @@ pub(crate) fn fold_in_place(expr: &mut Expr, settings: &EvalSettings) {
                 }
             }
             match (whens.is_empty(), otherwise.take()) {
-                (true, Some(otherwise)) if otherwise.ty == expr.ty => Some(otherwise.kind),
+                (true, Some(otherwise)) if otherwise.ty == expr.ty => {
+                    Some(otherwise.relabelled(expr.ty, expr.typmod).kind)
+                }
                 (true, None) => Some(ExprKind::Const(Datum::Null)),
                 (_, kept) => {
                     *otherwise = kept;

@@ -44,6 +44,8 @@ fn table(
         indexes: indexes.into_iter().map(Arc::new).collect(),
         checks: Vec::new(),
         statistics: None,
+        foreign_keys: Vec::new(),
+        referenced_by: Vec::new(),
     })
 }
 

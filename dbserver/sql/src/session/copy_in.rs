@@ -204,6 +204,7 @@ impl Session {
         };
         copy.take_rows(self, query, true)?;
         copy.flush(self, query)?;
+        self.end_of_statement(query)?;
         Ok(Step::Complete(format!("COPY {}", copy.written)))
     }
 }

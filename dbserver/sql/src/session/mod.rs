@@ -12,6 +12,7 @@ mod cursor;
 pub mod database;
 mod ddl;
 mod environment;
+pub(crate) mod foreign_keys;
 mod parameters;
 mod plan_cache;
 mod planner;

@@ -353,6 +353,7 @@ impl Session {
         }
         let count = if plan.kind == StatementKind::Select { sent } else { execution.affected() };
         *state = PortalState::Done;
+        self.end_of_statement(query)?;
         Ok(Step::Complete(tag(plan.statement.tag, count)))
     }
 
@@ -397,6 +398,7 @@ impl Session {
         let batch = execution.next(&mut ctx)?;
         if batch.is_none() {
             portal.state = PortalState::Done;
+            self.end_of_statement(query)?;
         }
         Ok(batch)
     }

@@ -5,8 +5,10 @@ use crate::catalog::{Catalog, store};
 use crate::context::QueryContext;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::execute::ExecContext;
+use crate::execute::key_events::KeyEvents;
 use crate::session::client::Session;
 use crate::session::environment::Environment;
+use crate::session::foreign_keys::ConstraintModes;
 use crate::session::settings::SettingsMark;
 use crate::session::statement::{IsolationLevel, Modes};
 use crate::session::{EvalContext, EvalSettings, Mode, Step, TransactionStatus, Wait};
@@ -42,6 +44,12 @@ pub(crate) struct OpenTransaction {
     pub changes: Changes,
     /// A statement has run: the isolation is settled.
     pub used: bool,
+    /// What foreign keys are to look at.
+    pub key_events: KeyEvents,
+    /// SET CONSTRAINTS.
+    pub constraint_modes: ConstraintModes,
+    /// Foreign keys are being looked at: statements run for them leave their events to those who started it.
+    pub checking_keys: bool,
 }
 
 impl OpenTransaction {
@@ -59,6 +67,7 @@ impl OpenTransaction {
         ctx.lock_timeout = lock_timeout;
         ctx.waits = Some(environment);
         ctx.changes = Some(&self.changes);
+        ctx.key_events = Some(&self.key_events);
         ctx
     }
 }
@@ -70,6 +79,7 @@ pub(crate) struct SessionSavepoint {
     catalog: Option<Arc<Catalog>>,
     settings: SettingsMark,
     read_only: bool,
+    key_events: usize,
 }
 
 /// µs since 2000-01-01 00:00 UTC.
@@ -152,6 +162,9 @@ impl Session {
             locked: Vec::new(),
             changes: Changes::default(),
             used: false,
+            key_events: KeyEvents::default(),
+            constraint_modes: ConstraintModes::default(),
+            checking_keys: false,
         });
         Ok(())
     }
@@ -310,6 +323,7 @@ impl Session {
             catalog,
             settings,
             read_only: transaction.read_only,
+            key_events: transaction.key_events.len(),
         });
         Ok(())
     }
@@ -349,6 +363,7 @@ impl Session {
             }
         }
         transaction.read_only = savepoint.read_only;
+        transaction.key_events.truncate(savepoint.key_events);
         transaction.failed = false;
         self.environment.settings.lock().rollback_to(&savepoint.settings);
         let catalog = Arc::clone(&transaction.catalog);

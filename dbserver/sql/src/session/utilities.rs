@@ -78,7 +78,7 @@ impl Session {
                 self.begin(*modes)?;
                 done(tag)
             }
-            Utility::Commit { chain } => self.commit_statement(portal, *chain, mode),
+            Utility::Commit { chain } => self.commit_statement(portal, *chain, query, mode),
             Utility::Rollback { chain } => self.rollback_statement(*chain),
             Utility::Savepoint(name) => {
                 self.savepoint(name)?;
@@ -173,6 +173,13 @@ impl Session {
             Utility::Lock { tables, exclusive, nowait } => {
                 self.lock_tables(tables, *exclusive, *nowait, query)
             }
+            Utility::SetConstraints { names, deferred } => {
+                if mode == Mode::Inline && self.has_key_events() {
+                    return Ok(Step::Offload);
+                }
+                self.set_constraints(names.as_deref(), *deferred, query)?;
+                done("SET CONSTRAINTS")
+            }
             Utility::Nothing(tag) => done(tag),
             Utility::Copy(copy) => {
                 self.begin_statement()?;
@@ -189,7 +196,13 @@ impl Session {
         step
     }
 
-    fn commit_statement(&mut self, portal: &mut Portal, chain: bool, mode: Mode) -> Result<Step> {
+    fn commit_statement(
+        &mut self,
+        portal: &mut Portal,
+        chain: bool,
+        query: &QueryContext,
+        mode: Mode,
+    ) -> Result<Step> {
         let explicit = self.transaction.as_ref().is_some_and(|t| t.explicit);
         if !explicit {
             if chain {
@@ -204,7 +217,10 @@ impl Session {
         let step = if self.transaction.as_ref().is_some_and(|t| t.failed) {
             self.rollback_transaction();
             Step::Complete("ROLLBACK".to_owned())
+        } else if mode == Mode::Inline && self.has_key_events() {
+            return Ok(Step::Offload);
         } else {
+            self.check_deferred_keys(query)?;
             self.commit_transaction("COMMIT".to_owned(), mode)?
         };
         if matches!(step, Step::Offload) {

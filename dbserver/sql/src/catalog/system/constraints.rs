@@ -2,7 +2,7 @@
 
 use super::{array, attnum, bool, ch, collation, describe, int2, int2vector, int4, oid, oidvector, text};
 use crate::Result;
-use crate::catalog::{Index, IndexKey, RelationKind, Table};
+use crate::catalog::{ForeignKey, Index, IndexKey, RelationKind, Table};
 use crate::session::EvalContext;
 use crate::types::{Datum, Oid, Type};
 
@@ -86,16 +86,18 @@ fn index_row(
 pub(super) struct Constraint {
     pub oid: Oid,
     pub name: String,
-    /// `p`, `u` or `c`.
+    /// `p`, `u`, `c` or `f`.
     pub kind: char,
     pub index: Oid,
     /// attnums, in key order.
     pub columns: Vec<i16>,
     /// The condition of a check.
     pub check: Option<String>,
+    /// What a foreign key refers to, and how.
+    pub foreign: Option<ForeignKey>,
 }
 
-/// The constraints of a table: primary key, unique, checks.
+/// The constraints of a table: primary key, unique, checks, foreign keys.
 pub(super) fn of_table(table: &Table) -> Vec<Constraint> {
     let mut all = Vec::new();
     if let Some((index, name)) = &table.primary_key_index {
@@ -107,6 +109,7 @@ pub(super) fn of_table(table: &Table) -> Vec<Constraint> {
             index: *index,
             columns,
             check: None,
+            foreign: None,
         });
     }
     for index in table.indexes.iter().filter(|i| i.constraint) {
@@ -117,6 +120,7 @@ pub(super) fn of_table(table: &Table) -> Vec<Constraint> {
             index: index.oid,
             columns: index_columns(index),
             check: None,
+            foreign: None,
         });
     }
     for check in &table.checks {
@@ -127,6 +131,18 @@ pub(super) fn of_table(table: &Table) -> Vec<Constraint> {
             index: 0,
             columns: describe::columns_named_in(table, &check.expression),
             check: Some(check.expression.clone()),
+            foreign: None,
+        });
+    }
+    for key in &table.foreign_keys {
+        all.push(Constraint {
+            oid: key.oid,
+            name: key.name.clone(),
+            kind: 'f',
+            index: key.index,
+            columns: key.columns.iter().map(|&c| attnum(c)).collect(),
+            check: None,
+            foreign: Some(key.clone()),
         });
     }
     all
@@ -141,27 +157,32 @@ pub(super) fn pg_constraint(ctx: &EvalContext<'_>) -> Result<Vec<Vec<Datum>>> {
     let mut rows = Vec::new();
     for table in ctx.catalog.relations.values().filter_map(|r| r.table()) {
         for constraint in of_table(table) {
+            let foreign = constraint.foreign.as_ref();
+            let code = |of: fn(&ForeignKey) -> char| ch(foreign.map_or(' ', of));
+            let referenced = |key: &ForeignKey| {
+                array(Type::INT2, 1, key.referenced.iter().map(|&c| int2(attnum(c))).collect())
+            };
             rows.push(vec![
                 oid(constraint.oid),
                 text(constraint.name),
                 oid(table.schema),
                 ch(constraint.kind),
-                bool(false),
-                bool(false),
-                bool(true),
+                bool(foreign.is_some_and(|k| k.deferrable)),
+                bool(foreign.is_some_and(|k| k.deferred)),
+                bool(foreign.is_none_or(|k| k.validated)),
                 oid(table.oid),
                 oid(0),
                 oid(constraint.index),
                 oid(0),
-                oid(0),
-                ch(' '),
-                ch(' '),
-                ch(' '),
+                oid(foreign.map_or(0, |k| k.references)),
+                code(|k| k.on_update.code()),
+                code(|k| k.on_delete.code()),
+                code(|k| if k.match_full { 'f' } else { 's' }),
                 bool(true),
                 int4(0),
                 bool(constraint.kind != 'c'),
-                array(Type::INT2, 1, constraint.columns.into_iter().map(int2).collect()),
-                Datum::Null,
+                array(Type::INT2, 1, constraint.columns.iter().copied().map(int2).collect()),
+                foreign.map_or(Datum::Null, referenced),
                 Datum::Null,
                 Datum::Null,
                 Datum::Null,
@@ -182,6 +203,10 @@ const PG_CONSTRAINT: Oid = 2606;
 /// Rows of `pg_depend`: which sequences belong to columns (`a`: serial, `i`: identity), which indexes to tables and constraints.
 pub(super) fn pg_depend(ctx: &EvalContext<'_>) -> Result<Vec<Vec<Datum>>> {
     let mut rows = Vec::new();
+    for key in ctx.catalog.relations.values().filter_map(|r| r.table()).flat_map(|t| &t.foreign_keys) {
+        let (object, on) = (oid(key.oid), oid(key.index));
+        rows.push(vec![oid(PG_CONSTRAINT), object, int4(0), oid(PG_CLASS), on, int4(0), ch('n')]);
+    }
     let mut depend = |object: Oid, class: Oid, on: Oid, number: i16, kind: char| {
         rows.push(vec![
             oid(PG_CLASS),

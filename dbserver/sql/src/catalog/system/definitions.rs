@@ -463,7 +463,7 @@ pub(super) static INFORMATION_SCHEMA: &[SystemRelation] = relations! { "informat
         udt_schema NAME, udt_name NAME, scope_catalog NAME, scope_schema NAME, scope_name NAME,
         maximum_cardinality INT4, dtd_identifier NAME, parameter_default VARCHAR
     ]
-    13339 referential_constraints 'v' none [
+    13339 referential_constraints 'v' information_schema::referential_constraints [
         constraint_catalog NAME, constraint_schema NAME, constraint_name NAME, unique_constraint_catalog
         NAME, unique_constraint_schema NAME, unique_constraint_name NAME, match_option VARCHAR,
         update_rule VARCHAR, delete_rule VARCHAR

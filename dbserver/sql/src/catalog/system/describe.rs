@@ -2,7 +2,7 @@
 
 use super::constraints::{Constraint, of_table, plain_key};
 use super::{attnum, by_oid};
-use crate::catalog::{Catalog, Index, IndexKey, Table};
+use crate::catalog::{Catalog, ForeignKey, Index, IndexKey, KeyAction, Table};
 use crate::types::{Oid, Type};
 
 /// Quotes an identifier where SQL needs it.
@@ -197,30 +197,76 @@ pub fn index_definition(catalog: &Catalog, oid: Oid, pretty: Option<&[String]>) 
 }
 
 /// `pg_get_constraintdef`: the text of a table constraint; `pretty` for people, with fewer parentheses.
-pub fn constraint_definition(catalog: &Catalog, oid: Oid, pretty: bool) -> Option<String> {
+pub fn constraint_definition(
+    catalog: &Catalog,
+    search_path: &[String],
+    oid: Oid,
+    pretty: bool,
+) -> Option<String> {
     let tables = catalog.relations.values().filter_map(|r| r.table());
     tables
         .filter_map(|t| {
-            of_table(t).into_iter().find(|c| c.oid == oid).map(|c| constraint_text(t, &c, pretty))
+            of_table(t)
+                .into_iter()
+                .find(|c| c.oid == oid)
+                .map(|c| constraint_text(catalog, search_path, t, &c, pretty))
         })
         .next()
 }
 
-fn constraint_text(table: &Table, constraint: &Constraint, pretty: bool) -> String {
-    let names = || {
-        let columns = constraint.columns.iter().filter_map(|n| {
-            let position = usize::try_from(*n).ok()?.checked_sub(1)?;
-            table.columns.get(position).map(|c| quote_identifier(&c.name))
-        });
-        columns.collect::<Vec<_>>().join(", ")
+fn constraint_text(
+    catalog: &Catalog,
+    search_path: &[String],
+    table: &Table,
+    constraint: &Constraint,
+    pretty: bool,
+) -> String {
+    let listed = |table: &Table, positions: &[usize]| {
+        let columns = positions.iter().filter_map(|p| table.columns.get(*p));
+        columns.map(|c| quote_identifier(&c.name)).collect::<Vec<_>>().join(", ")
     };
-    match (constraint.kind, &constraint.check) {
-        ('p', _) => format!("PRIMARY KEY ({})", names()),
-        ('u', _) => format!("UNIQUE ({})", names()),
-        (_, Some(check)) if pretty => format!("CHECK ({check})"),
-        (_, Some(check)) => format!("CHECK (({check}))"),
-        (_, None) => String::new(),
+    let position = |number: &i16| usize::try_from(*number).ok()?.checked_sub(1);
+    let positions: Vec<usize> = constraint.columns.iter().filter_map(position).collect();
+    let names = listed(table, &positions);
+    match (constraint.kind, &constraint.check, &constraint.foreign) {
+        ('p', ..) => format!("PRIMARY KEY ({names})"),
+        ('u', ..) => format!("UNIQUE ({names})"),
+        (_, Some(check), _) if pretty => format!("CHECK ({check})"),
+        (_, Some(check), _) => format!("CHECK (({check}))"),
+        (_, None, Some(key)) => {
+            let Some(referenced) = catalog.table(key.references) else { return String::new() };
+            let columns = listed(referenced, &key.referenced);
+            foreign_key_text(
+                &names,
+                &relation_name(catalog, search_path, key.references).unwrap_or_default(),
+                &columns,
+                key,
+            )
+        }
+        (_, None, None) => String::new(),
     }
+}
+
+fn foreign_key_text(names: &str, table: &str, columns: &str, key: &ForeignKey) -> String {
+    let mut out = format!("FOREIGN KEY ({names}) REFERENCES {table}({columns})");
+    if key.match_full {
+        out.push_str(" MATCH FULL");
+    }
+    for (event, action) in [("UPDATE", key.on_update), ("DELETE", key.on_delete)] {
+        if action != KeyAction::NoAction {
+            out.push_str(&format!(" ON {event} {}", action.sql()));
+        }
+    }
+    if key.deferrable {
+        out.push_str(" DEFERRABLE");
+    }
+    if key.deferred {
+        out.push_str(" INITIALLY DEFERRED");
+    }
+    if !key.validated {
+        out.push_str(" NOT VALID");
+    }
+    out
 }
 
 /// attnums of the columns that an expression's text names, in order of attnum.

@@ -241,7 +241,7 @@ fn not_null_name(table: &Table, number: i16) -> String {
 
 /// `table_constraints`: NOT NULLs appear as checks, as in PostgreSQL.
 pub(super) fn table_constraints(ctx: &EvalContext<'_>) -> Rows {
-    let row = |table: &Table, name: String, kind: &str, unique: bool| {
+    let row = |table: &Table, name: String, kind: &str, deferrable: (bool, bool), unique: bool| {
         vec![
             database(ctx),
             schema(ctx, table.schema),
@@ -250,8 +250,8 @@ pub(super) fn table_constraints(ctx: &EvalContext<'_>) -> Rows {
             schema(ctx, table.schema),
             text(table.name.as_str()),
             text(kind),
-            yes_no(false),
-            yes_no(false),
+            yes_no(deferrable.0),
+            yes_no(deferrable.1),
             yes_no(true),
             if unique { yes_no(true) } else { Datum::Null },
         ]
@@ -261,14 +261,16 @@ pub(super) fn table_constraints(ctx: &EvalContext<'_>) -> Rows {
             let kind = match c.kind {
                 'p' => "PRIMARY KEY",
                 'u' => "UNIQUE",
+                'f' => "FOREIGN KEY",
                 _ => "CHECK",
             };
-            row(table, c.name, kind, c.kind == 'u')
+            let deferrable = c.foreign.as_ref().map_or((false, false), |k| (k.deferrable, k.deferred));
+            row(table, c.name, kind, deferrable, c.kind == 'u')
         })
         .collect();
     for table in ctx.catalog.relations.values().filter_map(|r| r.table()) {
         for (i, _) in table.live_columns().filter(|(_, c)| c.not_null) {
-            rows.push(row(table, not_null_name(table, attnum(i)), "CHECK", false));
+            rows.push(row(table, not_null_name(table, attnum(i)), "CHECK", (false, false), false));
         }
     }
     Ok(rows)
@@ -310,23 +312,70 @@ pub(super) fn key_column_usage(ctx: &EvalContext<'_>) -> Rows {
                 text(table.name.as_str()),
                 optional(column_name(table, *number), text),
                 int4(i32::from(attnum(i))),
-                Datum::Null,
+                optional(place_in_key(ctx.catalog, &constraint, i), |place| int4(i32::from(place))),
             ]);
         }
     }
     Ok(rows)
 }
 
+/// Where in the unique constraint the column is that the `i`th column of a foreign key refers to.
+fn place_in_key(catalog: &Catalog, constraint: &Constraint, i: usize) -> Option<i16> {
+    let key = constraint.foreign.as_ref()?;
+    let number = attnum(*key.referenced.get(i)?);
+    let unique = of_table(catalog.table(key.references)?).into_iter().find(|c| c.oid == key.index)?;
+    unique.columns.iter().position(|c| *c == number).map(attnum)
+}
+
+/// `referential_constraints`
+pub(super) fn referential_constraints(ctx: &EvalContext<'_>) -> Rows {
+    let mut rows = Vec::new();
+    for (table, constraint) in user_constraints(ctx.catalog) {
+        let Some(key) = &constraint.foreign else { continue };
+        let Some(referenced) = ctx.catalog.table(key.references) else { continue };
+        let name = of_table(referenced).into_iter().find(|c| c.oid == key.index).map(|c| c.name);
+        let unique = |value: Datum| if name.is_some() { value } else { Datum::Null };
+        rows.push(vec![
+            database(ctx),
+            schema(ctx, table.schema),
+            text(key.name.as_str()),
+            unique(database(ctx)),
+            unique(schema(ctx, referenced.schema)),
+            optional(name.as_deref(), text),
+            text(if key.match_full { "FULL" } else { "NONE" }),
+            text(key.on_update.sql()),
+            text(key.on_delete.sql()),
+        ]);
+    }
+    Ok(rows)
+}
+
+/// The table and columns that a constraint is about: of a foreign key, those it refers to.
+fn used<'a>(
+    catalog: &'a Catalog,
+    table: &'a Table,
+    constraint: &Constraint,
+) -> Option<(&'a Table, Vec<i16>)> {
+    match &constraint.foreign {
+        None => Some((table, constraint.columns.clone())),
+        Some(key) => {
+            let numbers = key.referenced.iter().map(|&c| attnum(c)).collect();
+            catalog.table(key.references).map(|referenced| (&**referenced, numbers))
+        }
+    }
+}
+
 /// `constraint_column_usage`
 pub(super) fn constraint_column_usage(ctx: &EvalContext<'_>) -> Rows {
     let mut rows = Vec::new();
     for (table, constraint) in user_constraints(ctx.catalog) {
-        for number in &constraint.columns {
+        let Some((used, numbers)) = used(ctx.catalog, table, &constraint) else { continue };
+        for number in numbers {
             rows.push(vec![
                 database(ctx),
-                schema(ctx, table.schema),
-                text(table.name.as_str()),
-                optional(column_name(table, *number), text),
+                schema(ctx, used.schema),
+                text(used.name.as_str()),
+                optional(column_name(used, number), text),
                 database(ctx),
                 schema(ctx, table.schema),
                 text(constraint.name.as_str()),
@@ -338,11 +387,12 @@ pub(super) fn constraint_column_usage(ctx: &EvalContext<'_>) -> Rows {
 
 /// `constraint_table_usage`
 pub(super) fn constraint_table_usage(ctx: &EvalContext<'_>) -> Rows {
-    let rows = user_constraints(ctx.catalog).filter(|(_, c)| c.kind != 'c').map(|(table, c)| {
-        let place = || [database(ctx), schema(ctx, table.schema)];
-        let [table_database, table_schema] = place();
-        let [database, schema] = place();
-        vec![table_database, table_schema, text(table.name.as_str()), database, schema, text(c.name)]
+    let rows = user_constraints(ctx.catalog).filter(|(_, c)| c.kind != 'c').filter_map(|(table, c)| {
+        let (used, _) = used(ctx.catalog, table, &c)?;
+        let place = |of: &Table| [database(ctx), schema(ctx, of.schema)];
+        let [table_database, table_schema] = place(used);
+        let [database, schema] = place(table);
+        Some(vec![table_database, table_schema, text(used.name.as_str()), database, schema, text(c.name)])
     });
     Ok(rows.collect())
 }

@@ -139,11 +139,12 @@ pub fn oid_by_text(
     match ty {
         Type::REGCLASS => relation_by_text(catalog, search_path, text)?
             .ok_or_else(|| missing(sqlstate::UNDEFINED_TABLE, "relation")),
-        Type::REGTYPE => type_by_text(text)
-            .map(|ty| ty.0)
-            .ok_or_else(|| missing(sqlstate::UNDEFINED_OBJECT, "type")),
-        Type::REGNAMESPACE => schema_by_text(catalog, text)?
-            .ok_or_else(|| missing(sqlstate::INVALID_SCHEMA_NAME, "schema")),
+        Type::REGTYPE => {
+            type_by_text(text).map(|ty| ty.0).ok_or_else(|| missing(sqlstate::UNDEFINED_OBJECT, "type"))
+        }
+        Type::REGNAMESPACE => {
+            schema_by_text(catalog, text)?.ok_or_else(|| missing(sqlstate::INVALID_SCHEMA_NAME, "schema"))
+        }
         Type::REGROLE => (text.trim_matches('"') == user)
             .then_some(OWNER_OID)
             .ok_or_else(|| missing(sqlstate::UNDEFINED_OBJECT, "role")),

@@ -30,6 +30,7 @@ struct Class<'a> {
     columns: i16,
     checks: i16,
     has_rules: bool,
+    has_triggers: bool,
 }
 
 impl Class<'_> {
@@ -55,7 +56,7 @@ impl Class<'_> {
             int2(self.columns),
             int2(self.checks),
             bool(self.has_rules),
-            bool(false),
+            bool(self.has_triggers),
             bool(false),
             bool(false),
             bool(false),
@@ -98,6 +99,7 @@ fn class_of(relation: &Relation, ctx: &EvalContext<'_>) -> Vec<Datum> {
         columns: 0,
         checks: 0,
         has_rules: false,
+        has_triggers: false,
     };
     match &relation.kind {
         RelationKind::Table(table) => {
@@ -110,6 +112,7 @@ fn class_of(relation: &Relation, ctx: &EvalContext<'_>) -> Vec<Datum> {
                 has_index: table.primary_key_index.is_some() || !table.indexes.is_empty(),
                 columns: width(table.columns.len()),
                 checks: width(table.checks.len()),
+                has_triggers: table.has_key_relations(),
                 ..base
             }
         }
@@ -154,6 +157,7 @@ pub(super) fn pg_class(ctx: &EvalContext<'_>) -> Result<Vec<Vec<Datum>>> {
             columns: width(r.columns.len()),
             checks: 0,
             has_rules: r.kind == 'v',
+            has_triggers: false,
         }
         .row()
     });

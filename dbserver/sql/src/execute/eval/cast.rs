@@ -49,8 +49,10 @@ fn convert(
         return types::cast::cast(value, from, to, explicit, eval.settings);
     }
     match (&value, from.element(), to.ty.element()) {
-        (Datum::Text(text), ..) if to.ty.is_reg() => names::oid_by_text(text, to.ty, eval.catalog, &eval.settings.search_path, eval.session.user())
-                .map(Datum::Oid),
+        (Datum::Text(text), ..) if to.ty.is_reg() => {
+            names::oid_by_text(text, to.ty, eval.catalog, &eval.settings.search_path, eval.session.user())
+                .map(Datum::Oid)
+        }
         (Datum::Oid(oid), ..) if from.is_reg() && is_text(to.ty) => {
             let text = Datum::text(name_of(*oid, from, eval));
             types::cast::cast(text, Type::TEXT, to, explicit, eval.settings)

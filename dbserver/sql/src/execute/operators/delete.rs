@@ -41,7 +41,7 @@ impl<'p> Delete<'p> {
                 ctx.check()?;
             }
             let Some(key) = row_key(&batch, target.key, row) else { continue };
-            let old: Vec<Datum> = if self.writer.has_indexes() {
+            let old: Vec<Datum> = if self.writer.needs_old() {
                 let columns = batch.columns.iter().skip(target.first).take(width);
                 columns.map(|c| columns::get(c, row)).collect()
             } else {

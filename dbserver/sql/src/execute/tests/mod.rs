@@ -383,6 +383,8 @@ pub fn table(unique: bool) -> (Arc<Table>, TableChecks) {
         indexes: vec![Arc::new(index)],
         checks: Vec::new(),
         statistics: None,
+        foreign_keys: Vec::new(),
+        referenced_by: Vec::new(),
     };
     let checks = TableChecks { checks: Vec::new(), indexes: vec![(vec![col(1)], None)] };
     (Arc::new(table), checks)

@@ -64,6 +64,9 @@ impl Session {
             other => other?,
         };
         self.lock_for_ddl(relation.oid, query)?;
+        if let Some(table) = relation.table() {
+            self.check_no_pending_keys(table, "ALTER TABLE")?;
+        }
         for action in actions {
             match action {
                 AlterAction::Nothing => {}
@@ -271,10 +274,13 @@ impl Session {
             AlterAction::AddConstraint { constraint, not_valid } => {
                 self.add_constraint(&table, constraint, *not_valid, query)
             }
-            AlterAction::DropConstraint { name, if_exists } => {
-                self.drop_constraint(&table, name, *if_exists, query)
+            AlterAction::DropConstraint { name, if_exists, cascade } => {
+                self.drop_constraint(&table, name, *if_exists, *cascade, query)
             }
             AlterAction::ValidateConstraint(name) => {
+                if let Some(key) = super::foreign_key::by_name(&table, name).cloned() {
+                    return self.validate_key_constraint(&table, &key, query);
+                }
                 if table.checks.iter().any(|c| c.name == *name) {
                     Ok(())
                 } else {
@@ -476,10 +482,13 @@ impl Session {
                 self.remove(view.oid)?;
             }
         }
+        let what = format!("column {name} of table {}", table.name);
+        self.drop_dependent_keys(oid, &what, &what, cascade, |k| k.referenced.contains(&position))?;
+        self.change_catalog(|catalog| catalog.remove_foreign_keys(oid, |k| k.columns.contains(&position)))?;
         if table.primary_key.contains(&position)
             && let Some((_, key)) = &table.primary_key_index
         {
-            self.drop_constraint(table, key, false, query)?;
+            self.drop_constraint(table, key, false, cascade, query)?;
         }
         for index in table.indexes.iter().filter(|i| involves(i, position, name)) {
             self.remove(index.oid)?;

@@ -1,6 +1,7 @@
 //! Constraints of tables that exist: ADD, DROP and RENAME CONSTRAINT.
 
 use super::alter::live_exprs;
+use super::foreign_key;
 use crate::bind;
 use crate::catalog::{Index, Table};
 use crate::context::QueryContext;
@@ -28,6 +29,14 @@ impl Session {
             .find(|(_, name)| *name == from);
         if let Some((index, _)) = index {
             return self.change_catalog(|catalog| catalog.rename_relation(index, to));
+        }
+        if let Some(key) = foreign_key::by_name(table, from) {
+            return self.change_catalog(|catalog| {
+                catalog.update_table(table.oid, |t| {
+                    let keys = t.foreign_keys.iter_mut().filter(|k| k.oid == key.oid);
+                    keys.for_each(|k| to.clone_into(&mut k.name));
+                })
+            });
         }
         if !table.checks.iter().any(|c| c.name == from) {
             return Err(SqlError::new(
@@ -92,6 +101,9 @@ impl Session {
                 })?;
                 self.build_last_index(oid, query)
             }
+            ConstraintKind::ForeignKey(spec) => {
+                self.add_foreign_key(oid, constraint.name.as_deref(), spec, !not_valid, query)
+            }
             ConstraintKind::PrimaryKey(columns) => {
                 let key = Self::key_columns(table, columns, true)?;
                 self.add_primary_key(table, key, constraint.name.as_deref(), query)
@@ -139,9 +151,19 @@ impl Session {
         table: &Arc<Table>,
         name: &str,
         if_exists: bool,
+        cascade: bool,
         query: &QueryContext,
     ) -> Result<()> {
         let oid = table.oid;
+        if let Some(key) = foreign_key::by_name(table, name) {
+            return self.change_catalog(|catalog| catalog.remove_foreign_keys(oid, |k| k.oid == key.oid));
+        }
+        let index = table.primary_key_index.iter().find(|(_, n)| n == name).map(|(oid, _)| *oid);
+        let index = index.or_else(|| table.indexes.iter().find(|i| i.name == name).map(|i| i.oid));
+        if let Some(index) = index {
+            let what = format!("constraint {name} on table {}", table.name);
+            self.drop_dependent_keys(oid, &what, &format!("index {name}"), cascade, |k| k.index == index)?;
+        }
         if table.checks.iter().any(|c| c.name == name) {
             return self.change_catalog(|catalog| {
                 catalog.update_table(oid, |t| t.checks.retain(|c| c.name != name))

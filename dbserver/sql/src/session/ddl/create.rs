@@ -59,7 +59,7 @@ pub(super) fn is_null_literal(text: &str) -> bool {
 }
 
 impl Session {
-    pub(super) fn create_table(&mut self, create: &CreateTable, _query: &QueryContext) -> Result<()> {
+    pub(super) fn create_table(&mut self, create: &CreateTable, query: &QueryContext) -> Result<()> {
         let schema = self.creation_schema(&create.name)?;
         if self.already_exists(schema, &create.name.name, create.if_not_exists)? {
             return Ok(());
@@ -76,6 +76,8 @@ impl Session {
             indexes: Vec::new(),
             checks: Vec::new(),
             statistics: None,
+            foreign_keys: Vec::new(),
+            referenced_by: Vec::new(),
         };
         let mut new = NewTable {
             table,
@@ -132,6 +134,11 @@ impl Session {
                 let oid = catalog.allocate_oid();
                 catalog.insert_index(schema, Index { oid, name, ..index })
             })?;
+        }
+        for constraint in &constraints {
+            if let ConstraintKind::ForeignKey(spec) = &constraint.kind {
+                self.add_foreign_key(oid, constraint.name.as_deref(), spec, true, query)?;
+            }
         }
         Ok(())
     }
@@ -571,6 +578,8 @@ impl Session {
             indexes: Vec::new(),
             checks: Vec::new(),
             statistics: None,
+            foreign_keys: Vec::new(),
+            referenced_by: Vec::new(),
         })
     }
     /// A column by name, or 42703.

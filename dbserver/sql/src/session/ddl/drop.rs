@@ -1,5 +1,6 @@
 //! DROP, with what depends on what is dropped.
 
+use super::foreign_key::constraint_shown;
 use super::{no_schema, wrong_kind};
 use crate::catalog::edit::sequence_default;
 use crate::catalog::{Catalog, Relation, RelationKind};
@@ -19,6 +20,8 @@ const LISTED_MAX: usize = 100;
 struct Dependents {
     /// Relations to drop besides.
     relations: BTreeSet<Oid>,
+    /// Foreign keys (table, constraint) to drop besides.
+    keys: Vec<(Oid, Oid)>,
     /// Columns (table, position) that lose their default.
     defaults: Vec<(Oid, usize)>,
     /// `view v depends on table t`
@@ -109,6 +112,7 @@ impl Session {
             return Err(depended_on(&what, &dependents.reasons));
         }
         self.cascade_notice(&dependents.names);
+        self.drop_keys(&dependents.keys)?;
         for oid in targets.iter().chain(&dependents.relations) {
             if self.catalog().relation(*oid).is_some() {
                 self.lock_relation(*oid, true, query)?;
@@ -127,6 +131,11 @@ impl Session {
                 }
             }
             Ok(())
+        })
+    }
+    fn drop_keys(&mut self, keys: &[(Oid, Oid)]) -> Result<()> {
+        self.change_catalog(|catalog| {
+            keys.iter().try_for_each(|(table, key)| catalog.remove_foreign_keys(*table, |k| k.oid == *key))
         })
     }
     pub(super) fn cascade_notice(&mut self, names: &[String]) {
@@ -158,6 +167,17 @@ impl Session {
                 found.reasons.push(format!("{name} depends on {}", shown(&catalog, path, relation)));
                 found.names.push(name);
                 todo.push(view.oid);
+            }
+            let on = relation.index().map_or(oid, |index| index.table);
+            for (table, key) in catalog.references_to(on) {
+                let depends = key.references == oid || key.index == oid;
+                if !depends || targets.contains(&table.oid) {
+                    continue;
+                }
+                let name = constraint_shown(&table, &key);
+                found.reasons.push(format!("{name} depends on {}", shown(&catalog, path, relation)));
+                found.names.push(name);
+                found.keys.push((table.oid, key.oid));
             }
             if relation.sequence().is_some() {
                 let default = sequence_default(oid);
@@ -260,6 +280,7 @@ impl Session {
             let mut all = shown_names;
             all.extend(outside.names);
             self.cascade_notice(&all);
+            self.drop_keys(&outside.keys)?;
             for oid in targets.iter().chain(&outside.relations) {
                 self.lock_relation(*oid, true, query)?;
                 self.remove(*oid)?;

@@ -7,6 +7,7 @@ mod alter;
 mod constraint;
 mod create;
 mod drop;
+mod foreign_key;
 mod index;
 mod rewrite;
 mod sequence;
@@ -72,7 +73,7 @@ impl Session {
             Ddl::Alter { kind, name, if_exists, actions } => {
                 self.alter_relation(*kind, name, *if_exists, actions, query)?;
             }
-            Ddl::Truncate { tables, restart } => self.truncate(tables, *restart, query)?,
+            Ddl::Truncate { tables, restart, cascade } => self.truncate(tables, *restart, *cascade, query)?,
             Ddl::Comment { on, text } => self.comment(on, text.as_deref())?,
         }
         Ok(tag)
@@ -206,11 +207,13 @@ impl Session {
     }
 
     /// TRUNCATE: the tables go on in new, empty trees.
-    fn truncate(&mut self, names: &[Name], restart: bool, query: &QueryContext) -> Result<()> {
-        for name in names {
-            let oid = self.require_table(name)?.oid;
+    fn truncate(&mut self, names: &[Name], restart: bool, cascade: bool, query: &QueryContext) -> Result<()> {
+        let named: Vec<Oid> =
+            names.iter().map(|name| Ok(self.require_table(name)?.oid)).collect::<Result<_>>()?;
+        for oid in self.truncated_together(named, cascade)? {
             self.lock_for_ddl(oid, query)?;
             let table = self.table(oid)?;
+            self.check_no_pending_keys(&table, "TRUNCATE")?;
             self.move_to_new_trees(&table)?;
             if restart {
                 for sequence in table.live_columns().filter_map(|(_, c)| c.sequence) {

@@ -51,6 +51,8 @@ impl Session {
         let checks = self.table_checks(&table)?;
         let plan = scan(&table, true);
         self.with_execution(query, |ctx| {
+            // The rows stay what they are to foreign keys.
+            ctx.key_events = None;
             let mut writer = TableWriter::new(&table, &checks);
             let mut execution = Execution::open_plan(plan, ctx)?;
             while let Some(mut batch) = execution.next(ctx)? {
@@ -102,6 +104,8 @@ impl Session {
         let checks = self.table_checks(&table)?;
         let plan = scan(before, false);
         self.with_execution(query, |ctx| {
+            // The rows stay what they are to foreign keys.
+            ctx.key_events = None;
             let mut writer = TableWriter::new(&table, &checks);
             let mut execution = Execution::open_plan(plan, ctx)?;
             while let Some(batch) = execution.next(ctx)? {

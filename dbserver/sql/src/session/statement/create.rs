@@ -5,6 +5,7 @@ use super::ddl::*;
 use super::definition::if_not_exists;
 use super::type_name::{declared_type, type_name};
 use super::utility::Utility;
+use crate::catalog::KeyAction;
 use crate::error::{Result, SqlError};
 use crate::parse::lexer::{Kind, Lexeme};
 
@@ -246,7 +247,11 @@ pub(super) fn table_constraint(c: &mut Cursor<'_>) -> Result<Constraint> {
         c.expect_kw("key")?;
         key_constraint(c, true)?
     } else if c.eat_kw("foreign") {
-        return Err(SqlError::unsupported("a foreign key"));
+        c.expect_kw("key")?;
+        let columns = c.ident_list()?;
+        c.expect_kw("references")?;
+        let spec = references(c, columns)?;
+        return Ok(Constraint { name, kind: ConstraintKind::ForeignKey(spec) });
     } else if c.eat_kw("exclude") {
         return Err(SqlError::unsupported("an exclusion constraint"));
     } else {
@@ -279,6 +284,65 @@ pub(super) fn storage_options_of_index(c: &mut Cursor<'_>) -> Result<()> {
         c.ident()?;
     }
     Ok(())
+}
+
+/// What follows REFERENCES.
+fn references(c: &mut Cursor<'_>, columns: Vec<String>) -> Result<ForeignKeySpec> {
+    let table = c.name()?;
+    let referenced = if c.is_punct(b'(') { Some(c.ident_list()?) } else { None };
+    let mut spec = ForeignKeySpec {
+        columns,
+        table,
+        referenced,
+        match_full: false,
+        on_update: KeyAction::NoAction,
+        on_delete: KeyAction::NoAction,
+        deferrable: false,
+        deferred: false,
+    };
+    loop {
+        if c.eat_kw("match") {
+            if c.eat_kw("partial") {
+                return Err(SqlError::unsupported("MATCH PARTIAL"));
+            }
+            spec.match_full = c.eat_kw("full");
+            if !spec.match_full {
+                c.expect_kw("simple")?;
+            }
+        } else if c.eat_kws(&["on", "delete"]) {
+            spec.on_delete = key_action(c)?;
+        } else if c.eat_kws(&["on", "update"]) {
+            spec.on_update = key_action(c)?;
+        } else if c.eat_kws(&["not", "deferrable"]) {
+            spec.deferrable = false;
+        } else if c.eat_kw("deferrable") {
+            spec.deferrable = true;
+        } else if c.eat_kws(&["initially", "deferred"]) {
+            (spec.deferrable, spec.deferred) = (true, true);
+        } else if c.eat_kws(&["initially", "immediate"]) {
+            spec.deferred = false;
+        } else {
+            return Ok(spec);
+        }
+    }
+}
+
+fn key_action(c: &mut Cursor<'_>) -> Result<KeyAction> {
+    for (words, action) in [
+        (&["no", "action"][..], KeyAction::NoAction),
+        (&["restrict"], KeyAction::Restrict),
+        (&["cascade"], KeyAction::Cascade),
+        (&["set", "null"], KeyAction::SetNull),
+        (&["set", "default"], KeyAction::SetDefault),
+    ] {
+        if c.eat_kws(words) {
+            if c.is_punct(b'(') {
+                return Err(SqlError::unsupported("a column list of ON DELETE SET"));
+            }
+            return Ok(action);
+        }
+    }
+    Err(c.error())
 }
 
 pub(super) fn constraint_attributes(c: &mut Cursor<'_>) -> Result<()> {
@@ -329,7 +393,9 @@ pub(super) fn column_spec(c: &mut Cursor<'_>) -> Result<ColumnSpec> {
                 .push(Constraint { name: constraint, kind: ConstraintKind::PrimaryKey(vec![name.clone()]) });
             constraint_attributes(c)?;
         } else if c.eat_kw("references") {
-            return Err(SqlError::unsupported("a foreign key"));
+            let references = references(c, vec![name.clone()])?;
+            let kind = ConstraintKind::ForeignKey(references);
+            spec.constraints.push(Constraint { name: constraint, kind });
         } else if c.eat_kw("generated") {
             let kind = if c.eat_kw("always") {
                 'a'

@@ -2,6 +2,7 @@
 
 use super::cursor::Name;
 use super::type_name::DeclaredType;
+use crate::catalog::KeyAction;
 use crate::types::{ColumnType, Type};
 
 /// A data definition statement.
@@ -55,6 +56,7 @@ pub(crate) enum Ddl {
     Truncate {
         tables: Vec<Name>,
         restart: bool,
+        cascade: bool,
     },
     Comment {
         on: CommentOn,
@@ -115,11 +117,26 @@ pub(crate) enum ConstraintKind {
     Unique(Vec<String>),
     /// The condition.
     Check(String),
+    ForeignKey(ForeignKeySpec),
     /// ADD PRIMARY KEY/UNIQUE USING INDEX
     UsingIndex {
         index: String,
         primary: bool,
     },
+}
+
+/// FOREIGN KEY … REFERENCES.
+#[derive(Clone, Debug)]
+pub(crate) struct ForeignKeySpec {
+    pub columns: Vec<String>,
+    pub table: Name,
+    /// None: the primary key.
+    pub referenced: Option<Vec<String>>,
+    pub match_full: bool,
+    pub on_update: KeyAction,
+    pub on_delete: KeyAction,
+    pub deferrable: bool,
+    pub deferred: bool,
 }
 
 /// CREATE INDEX.
@@ -223,6 +240,7 @@ pub(crate) enum AlterAction {
     DropConstraint {
         name: String,
         if_exists: bool,
+        cascade: bool,
     },
     AddIdentity {
         column: String,

@@ -99,8 +99,7 @@ fn truncate(c: &mut Cursor<'_>) -> Result<Ddl> {
     }
     let restart = c.eat_kws(&["restart", "identity"]);
     c.eat_kws(&["continue", "identity"]);
-    cascade(c);
-    Ok(Ddl::Truncate { tables, restart })
+    Ok(Ddl::Truncate { tables, restart, cascade: cascade(c) })
 }
 
 fn comment(c: &mut Cursor<'_>) -> Result<Ddl> {
@@ -185,8 +184,7 @@ fn alter_action(c: &mut Cursor<'_>) -> Result<AlterAction> {
         if c.eat_kw("constraint") {
             let if_exists = if_exists(c);
             let name = c.ident()?;
-            cascade(c);
-            return Ok(AlterAction::DropConstraint { name, if_exists });
+            return Ok(AlterAction::DropConstraint { name, if_exists, cascade: cascade(c) });
         }
         c.eat_kw("column");
         let if_exists = if_exists(c);

@@ -79,6 +79,11 @@ pub(crate) enum Utility {
     },
     /// UNLISTEN, and whatever else there is nothing to do for; the command tag.
     Nothing(&'static str),
+    /// `names` is none for ALL.
+    SetConstraints {
+        names: Option<Vec<Name>>,
+        deferred: bool,
+    },
     Copy(Box<CopyStatement>),
     Ddl(Box<Ddl>),
 }
@@ -380,8 +385,12 @@ fn set(c: &mut Cursor<'_>) -> Result<Utility> {
         return Ok(Utility::SetTransaction { modes: modes(c)?, session: false });
     }
     if c.eat_kw("constraints") {
-        let _ = c.rest()?;
-        return Ok(Utility::Nothing("SET CONSTRAINTS"));
+        let names = if c.eat_kw("all") { None } else { Some(c.name_list()?) };
+        let deferred = c.eat_kw("deferred");
+        if !deferred {
+            c.expect_kw("immediate")?;
+        }
+        return Ok(Utility::SetConstraints { names, deferred });
     }
     if c.eat_kws(&["time", "zone"]) {
         let value = if c.eat_kw("local") || c.eat_kw("default") {

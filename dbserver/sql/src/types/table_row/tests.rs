@@ -24,6 +24,8 @@ fn table(columns: &[(&str, Type, bool)], primary_key: &[usize]) -> Table {
         indexes: Vec::new(),
         checks: Vec::new(),
         statistics: None,
+        foreign_keys: Vec::new(),
+        referenced_by: Vec::new(),
     }
 }
 
