@@ -740,7 +740,9 @@ impl Binder<'_> {
     /// Converts arguments to what the function takes and packs a variadic tail.
     pub(super) fn call_args(&mut self, resolved: &functions::Resolved, args: Vec<Expr>) -> Result<Vec<Expr>> {
         let mut cast = Vec::with_capacity(args.len());
-        for (arg, ty) in args.into_iter().zip(&resolved.arg_types) {
+        for (i, (arg, ty)) in args.into_iter().zip(&resolved.arg_types).enumerate() {
+            let declared = resolved.function.args.get(i).copied().or(resolved.function.variadic);
+            let arg = if declared == Some(Type::ANY) { self.padded(arg)? } else { arg };
             // An untyped literal for "any" is text.
             let ty = if *ty == Type::UNKNOWN { Type::TEXT } else { *ty };
             cast.push(self.coerce(arg, ty)?);
@@ -752,6 +754,17 @@ impl Binder<'_> {
             cast.push(Expr { kind: ExprKind::Array(tail), ty: array_of(element)?, typmod: -1 });
         }
         Ok(cast)
+    }
+    /// A char(n) as long as it is declared, where its text is wanted as it is: values are held without their padding.
+    fn padded(&mut self, arg: Expr) -> Result<Expr> {
+        let length = arg.typmod - 4;
+        if arg.ty != Type::BPCHAR || length <= 0 {
+            return Ok(arg);
+        }
+        let resolved = functions::resolve("rpad", &[Type::TEXT, Type::INT4], false)?;
+        let args = vec![self.coerce(arg, Type::TEXT)?, Expr::constant(Datum::Int4(length), Type::INT4)];
+        let kind = ExprKind::Call { function: resolved.function, args };
+        Ok(Expr { kind, ty: resolved.result, typmod: -1 })
     }
     pub(super) fn text_arg(&mut self, text: &str) -> Result<Expr> {
         self.resolve_unknown(unknown(text))

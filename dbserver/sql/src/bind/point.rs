@@ -4,6 +4,7 @@ use crate::catalog::Table;
 use crate::expr::{Expr, ExprKind};
 use crate::optimize::keys;
 use crate::plan::{Access, Plan, PointPlan, Scan, visit};
+use crate::types::Type;
 use std::sync::Arc;
 
 /// The point plan of a bound statement; none where it is anything else.
@@ -68,9 +69,10 @@ pub(super) fn detect(plan: &Plan) -> Option<PointPlan> {
     }
 }
 
-/// Expressions without subqueries.
+/// Expressions without subqueries, and without OIDs that are sent as names, which takes the catalog.
 fn plain(exprs: &[Expr]) -> Option<&[Expr]> {
-    (!exprs.iter().any(visit::has_subquery)).then_some(exprs)
+    let named = |e: &Expr| e.ty.is_reg() || e.ty.element().is_some_and(Type::is_reg);
+    (!exprs.iter().any(|e| visit::has_subquery(e) || named(e))).then_some(exprs)
 }
 
 /// The row that `WHERE key = value AND …` over a table means: table, key, rest of the condition.

@@ -23,7 +23,7 @@ fn power(base: f64, exponent: f64) -> Result<f64> {
     if base == 0.0 && exponent < 0.0 {
         return Err(wrong("zero raised to a negative power is undefined"));
     }
-    if base < 0.0 && base.is_finite() && exponent.is_finite() && exponent.floor() != exponent {
+    if base < 0.0 && exponent.is_finite() && exponent.floor() != exponent {
         return Err(wrong("a negative number raised to a non-integer power yields a complex result"));
     }
     let result = base.powf(exponent);
@@ -268,9 +268,8 @@ fn sign(a: f64) -> f64 {
         1.0
     } else if a < 0.0 {
         -1.0
-    } else if a.is_nan() {
-        a
     } else {
+        // NaN too, as in PostgreSQL.
         0.0
     }
 }

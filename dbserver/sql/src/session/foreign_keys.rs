@@ -323,6 +323,8 @@ impl Session {
             catalog.table(key.references).ok_or_else(|| SqlError::internal("a foreign key to no table"))?;
         let place = place(referenced, key, old)?;
         self.lock_key(&place, ObjectLock::Exclusive, query)?;
+        // Who held the lock gave it up before its commit became visible.
+        self.key_storage()?.committed_so_far().wait()?;
         let (from, to) = (types(referenced, &key.referenced), types(table, &key.columns));
         // What does not fit the referencing columns is not in them.
         let Some(values) = as_types(old, &from, &to, &settings) else { return Ok(()) };

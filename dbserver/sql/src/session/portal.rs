@@ -221,6 +221,13 @@ impl Session {
             let plan = portal.plan.take().ok_or_else(|| SqlError::internal("a query without a plan"))?;
             let plan = self.revalidate(plan, &portal.plan_text, &portal.declared)?;
             portal.plan = Some(Arc::clone(&plan));
+            // `$1` in a query that comes without parameters.
+            if plan.statement.params.len() > portal.params.len() {
+                return Err(SqlError::new(
+                    sqlstate::UNDEFINED_PARAMETER,
+                    format!("there is no parameter ${}", portal.params.len() + 1),
+                ));
+            }
             if plan.writes.is_empty() {
                 if plan.kind != StatementKind::Select {
                     self.check_writable(kind_name(plan.kind))?;

@@ -17,3 +17,8 @@ select l.a, r.a from l left join (select 1 as a) r on r.a = l.a where r.a = any(
 select nullif(null, 2) as a, pg_typeof(nullif(null, 2)) as b, pg_typeof(nullif(1, 2.5)) as c, nullif(3, 3) as d;
 -- Names of columns.
 select case when true then 1 end::bigint, '1'::int::text, true::text, (select 1::int8), array[1]::text, interval '1 day'::text, case when true then b end::varchar from t limit 0;
+-- char(n) is padded where any type goes.
+select concat(w, '|'), concat_ws('-', w, w), format('%s|', w), length(w), w || '|' as joined from t order by w;
+select '-Infinity'::float8 ^ 0.5::float8;
+select '-Infinity'::float8 ^ 2 as a, (-8) ^ 3 as b;
+select sign('NaN'::float8) as a, sign(0::float8) as b, sign(-0.5::float8) as c;

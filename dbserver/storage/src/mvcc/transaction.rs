@@ -103,6 +103,12 @@ impl Transaction {
         }
     }
 
+    /// What has been committed so far, durable or not: when the ticket resolves, a new statement's snapshot has all of it. For
+    /// one who has a lock whose holder gave it up by committing, which is before that commit is visible.
+    pub fn committed_so_far(&self) -> CommitTicket {
+        CommitTicket::new(&self.shared, self.shared.log.newest_timestamp())
+    }
+
     /// Ends a statement, for a session that goes idle inside the transaction: in READ COMMITTED no versions are pinned
     /// until the next statement, but by snapshots that are still held.
     pub fn end_statement(&self) {

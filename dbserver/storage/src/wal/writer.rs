@@ -339,6 +339,11 @@ impl Log {
         Position { end: fill.end(), next_tree: fill.trees_logged }
     }
 
+    /// The timestamp of the newest commit, durable or not.
+    pub fn newest_timestamp(&self) -> u64 {
+        self.fill.lock().next_timestamp - 1
+    }
+
     /// Resolves when the timestamp is visible, or fails.
     pub fn poll_visible(&self, timestamp: u64, waker: &Waker) -> std::task::Poll<Result<()>> {
         let resolved = || {

@@ -140,6 +140,9 @@ impl Session {
     /// Locks a table against writers and takes a snapshot that has everything they committed.
     pub(crate) fn lock_for_ddl(&mut self, oid: Oid, query: &QueryContext) -> Result<()> {
         self.lock_relation(oid, true, query)?;
+        if let Some(transaction) = &self.transaction {
+            transaction.storage.committed_so_far().wait()?;
+        }
         self.begin_statement()
     }
     /// The table as it is now in the transaction's catalog.
