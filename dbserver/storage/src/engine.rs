@@ -65,6 +65,8 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct Chores {
     flush: bool,
+    /// What those who wait for a flush need memory for, at most.
+    room_bytes: u64,
     clean: bool,
     compact: bool,
     closing: bool,
@@ -111,21 +113,23 @@ impl Shared {
                     break;
                 }
                 chores.flush = true;
+                chores.room_bytes = chores.room_bytes.max(bytes as u64);
                 self.chore.notify_all();
                 self.flushed.wait_for(&mut chores, MEMORY_WAIT);
             }
         } else {
-            self.relieve_memory()?;
+            self.relieve_memory(bytes as u64)?;
         }
         let used_bytes = self.trees.memory_bytes();
         if has_room() { Ok(()) } else { Err(Error::OutOfMemory { used_bytes, limit_bytes }) }
     }
 
-    /// Flushes, and takes rows from memory.
-    fn relieve_memory(self: &Arc<Self>) -> Result<()> {
+    /// Flushes, and takes rows from memory, so that there is room for this many bytes.
+    fn relieve_memory(self: &Arc<Self>, room_bytes: u64) -> Result<()> {
         self.flush_memtable()?;
         self.garbage.collect(self, usize::MAX, true);
-        self.evict(self.options.memtable_bytes / 2);
+        let limit = self.options.memtable_bytes;
+        self.evict((limit / 2).min(limit.saturating_sub(room_bytes)));
         Ok(())
     }
 
@@ -233,17 +237,18 @@ impl Shared {
                 return;
             }
             let (flush, clean) = (std::mem::take(&mut chores.flush), std::mem::take(&mut chores.clean));
+            let room = std::mem::take(&mut chores.room_bytes);
             drop(chores);
             if clean {
                 self.garbage.collect(self, usize::MAX, true);
             }
             if flush {
-                // A failure has been counted and logged; it is tried again when the log has grown.
-                if self.flush_and_count().is_ok() {
-                    self.garbage.collect(self, usize::MAX, true);
-                    if self.trees.memory_bytes() > self.options.memtable_bytes / 4 * 3 {
-                        self.evict(self.options.memtable_bytes / 2);
-                    }
+                // A failure has been counted and logged; it is tried again when the log has grown. What is in files can go anyway.
+                let _ = self.flush_and_count();
+                self.garbage.collect(self, usize::MAX, true);
+                let limit = self.options.memtable_bytes;
+                if self.trees.memory_bytes() > (limit / 4 * 3).min(limit.saturating_sub(room)) {
+                    self.evict((limit / 2).min(limit.saturating_sub(room)));
                 }
                 let _chores = self.chores.lock();
                 self.flushed.notify_all();
@@ -302,6 +307,7 @@ impl Handle {
                 tracing::error!("a thread of the storage engine has panicked");
             }
         }
+        self.shared.files.close();
         *self.directory.lock() = None;
     }
 }

@@ -141,10 +141,27 @@ impl Manifest {
 
     /// Makes this the manifest of the directory, durably.
     pub fn store(&self, io: &dyn Io, dir: &Path) -> Result<()> {
-        let (path, new): (PathBuf, PathBuf) = (dir.join(NAME), dir.join(NEW_NAME));
+        self.write(io, dir)?.put_in_force(io, dir)
+    }
+
+    /// Writes it beside the one in force.
+    pub fn write(&self, io: &dyn Io, dir: &Path) -> Result<Written> {
+        let new = dir.join(NEW_NAME);
         let file = io.open(&new, OpenMode::Create).map_err(|error| Error::io("create", &new, error))?;
         let written = file.write_at(&self.encode(), 0).and_then(|()| file.sync());
         written.map_err(|error| Error::io("write", &new, error))?;
+        Ok(Written(()))
+    }
+}
+
+/// A manifest that is durable, but not yet in force.
+#[must_use = "it is not in force"]
+pub(crate) struct Written(());
+
+impl Written {
+    /// Replaces the manifest in force. Where that fails, either may be.
+    pub fn put_in_force(self, io: &dyn Io, dir: &Path) -> Result<()> {
+        let (path, new): (PathBuf, PathBuf) = (dir.join(NAME), dir.join(NEW_NAME));
         io.rename(&new, &path).map_err(|error| Error::io("rename", &new, error))?;
         io.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
     }

@@ -100,7 +100,7 @@ pub(crate) fn recover(io: &Arc<dyn Io>, dir: &Path, options: &Options) -> Result
     let start = LogStart {
         lsn: outcome.end,
         timestamp: outcome.timestamp.max(manifest.timestamp),
-        next_tree: outcome.next_tree.max(manifest.next_tree),
+        next_tree: outcome.next_tree.max(manifest.next_tree).max(in_files),
         epoch: manifest.epoch,
         capacity,
     };

@@ -1,6 +1,7 @@
-//! Crashes, by the seed: transactions run on a simulated machine whose power is cut at any operation, whose syncs fail
+//! Crashes, by the seed: transactions run on a simulated machine whose power is cut at any operation, whose syncs and reads fail
 //! and whose disk fills up. After each crash every acknowledged transaction is there, none is half there, and what is
-//! there is a prefix of the history of commits.
+//! there is a prefix of the history of commits. Until then everyone sees what a model says: snapshots held through flushes,
+//! compactions and evictions, scans that go on meanwhile, whoever asks for the newest row, whoever finds it locked.
 //!
 //! `PLIMSOLL_SIM_SEEDS=10000` runs more seeds, `PLIMSOLL_SIM_SEED=42` just one.
 
@@ -13,19 +14,20 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use plimsoll_storage::io::Io;
 use plimsoll_storage::{
-    CommitTicket, Direction, Engine, Error, Isolation, KeyRange, Options, RowBuffer, Savepoint, Transaction,
-    TreeId, Write,
+    BatchWrite, CommitTicket, Direction, Engine, Error, Insert, Isolation, KeyRange, LockMode, LockOutcome,
+    Options, RowBuffer, Savepoint, Scan, Snapshot, Transaction, TreeId, WaitPolicy, Write,
 };
 use rand::prelude::*;
 use support::{Faults, SimIo};
 
+type Row = (Vec<u8>, Vec<u8>);
 type Rows = BTreeMap<(u64, Vec<u8>), Vec<u8>>;
 
 /// What a transaction does, in order.
@@ -99,9 +101,30 @@ fn difference(found: &Rows, expected: &Rows) -> Vec<(u64, Vec<u8>)> {
 struct Open {
     txn: Transaction,
     ops: Vec<Op>,
-    savepoint: Option<(Savepoint, usize)>,
+    /// Rows that it holds alone, by a write or a lock.
+    held: Vec<(u64, Vec<u8>)>,
+    savepoint: Option<(Savepoint, usize, usize)>,
     /// A write failed half-way: it must be rolled back.
     failed: bool,
+}
+
+impl Open {
+    /// The value that it has given the row; `None` where it has not written it.
+    fn own(&self, tree: u64, key: &[u8]) -> Option<Option<Vec<u8>>> {
+        self.ops.iter().rev().find_map(|op| match op {
+            Op::Put(t, k, value) if *t == tree && k == key => Some(Some(value.clone())),
+            Op::Delete(t, k) if *t == tree && k == key => Some(None),
+            _ => None,
+        })
+    }
+}
+
+/// A snapshot that is kept, with the rows it must go on to see.
+struct Kept {
+    snapshot: Snapshot,
+    rows: Rows,
+    /// A scan on its way, and what it has not come to yet.
+    scan: Option<(Scan, VecDeque<Row>)>,
 }
 
 struct Simulation {
@@ -209,14 +232,16 @@ impl Simulation {
     /// One life of the process.
     fn live(&mut self, engine: &Engine) {
         let mut open: Vec<Open> = Vec::new();
+        let mut kept: Vec<Kept> = Vec::new();
         for _ in 0..self.rng.random_range(10..120) {
             if self.fatal.lock().is_some() || self.io.is_off() {
                 return;
             }
-            self.step(engine, &mut open);
+            self.step(engine, &mut open, &mut kept);
+            self.look(&open, &mut kept);
         }
         if self.rng.random_bool(0.2) {
-            drop(open);
+            drop((open, kept));
             if engine.close().is_ok() {
                 self.history.acknowledge(self.seed);
                 assert!(
@@ -228,7 +253,7 @@ impl Simulation {
         }
     }
 
-    fn step(&mut self, engine: &Engine, open: &mut Vec<Open>) {
+    fn step(&mut self, engine: &Engine, open: &mut Vec<Open>, kept: &mut Vec<Kept>) {
         match self.rng.random_range(0..100) {
             0..10 if open.len() < 4 => {
                 let levels = [Isolation::ReadCommitted, Isolation::RepeatableRead];
@@ -236,20 +261,25 @@ impl Simulation {
                 open.push(Open {
                     txn: engine.begin(isolation),
                     ops: Vec::new(),
+                    held: Vec::new(),
                     savepoint: None,
                     failed: false,
                 });
             }
             10..60 if !open.is_empty() => {
                 let index = self.rng.random_range(0..open.len());
-                self.write(&mut open[index]);
+                let mut mine = open.swap_remove(index);
+                self.write(&mut mine, open);
+                open.push(mine);
             }
             98 if !open.is_empty() && self.trees.len() > 1 => {
                 // The caller sees to it that nobody else writes to a tree that is dropped.
                 let tree = self.trees.swap_remove(self.rng.random_range(0..self.trees.len()));
                 let index = self.rng.random_range(0..open.len());
-                let uses =
-                    |open: &Open| open.ops.iter().any(|op| highest_tree(std::slice::from_ref(op)) == tree);
+                let uses = |open: &Open| {
+                    open.ops.iter().any(|op| highest_tree(std::slice::from_ref(op)) == tree)
+                        || open.held.iter().any(|(held, _)| *held == tree)
+                };
                 if !open.iter().enumerate().any(|(other, open)| other != index && uses(open)) {
                     open[index].txn.drop_tree(TreeId(tree));
                     open[index].ops.push(Op::Drop(tree));
@@ -281,6 +311,11 @@ impl Simulation {
                         Ok(rows) => {
                             let difference = difference(&rows, &self.history.acknowledged);
                             assert!(difference.is_empty(), "seed {}: visible {difference:?}", self.seed);
+                            if kept.len() < 3 && self.rng.random_bool(0.5) {
+                                // A snapshot outlives its transaction.
+                                let snapshot = engine.begin(Isolation::ReadCommitted).snapshot();
+                                kept.push(Kept { snapshot, rows, scan: None });
+                            }
                         }
                         Err(error) => self.expected(&error),
                     }
@@ -308,8 +343,88 @@ impl Simulation {
                 }
                 Err(error) => self.expected(&error),
             },
-            _ => {}
+            _ => {
+                kept.pop();
+            }
         }
+    }
+
+    /// Somebody reads something.
+    fn look(&mut self, open: &[Open], kept: &mut [Kept]) {
+        if let Some(mine) = open.choose(&mut self.rng)
+            && !mine.failed
+        {
+            let (tree, key) = self.key();
+            let expected = self.newest(mine, tree, &key);
+            match mine.txn.get_latest(TreeId(tree), &key) {
+                Ok(newest) => {
+                    assert_eq!(newest.as_deref(), expected.as_deref(), "seed {}: newest", self.seed)
+                }
+                Err(error) => self.expected(&error),
+            }
+        }
+        let Some(kept) = kept.choose_mut(&mut self.rng) else { return };
+        // Also of trees that were dropped since.
+        let (tree, (_, key)) = (self.rng.random_range(1..=self.history.highest_tree), self.key());
+        match kept.snapshot.get(TreeId(tree), &key) {
+            Ok(value) => {
+                let expected = kept.rows.get(&(tree, key));
+                assert_eq!(value.as_deref(), expected.map(Vec::as_slice), "seed {}: get", self.seed);
+            }
+            Err(error) => self.expected(&error),
+        }
+        let (scan, rest) = kept.scan.get_or_insert_with(|| {
+            let forward = self.rng.random_bool(0.5);
+            let direction = if forward { Direction::Forward } else { Direction::Backward };
+            let (lower, upper) = (vec![self.rng.random_range(0..20)], vec![self.rng.random_range(20..42)]);
+            let whole = self.rng.random_bool(0.5);
+            let range = if whole { KeyRange::all() } else { KeyRange::half_open(&lower, &upper) };
+            let inside = kept
+                .rows
+                .iter()
+                .filter(|((of, key), _)| *of == tree && (whole || (*key >= lower && *key < upper)));
+            let mut rows: VecDeque<Row> =
+                inside.map(|((_, key), value)| (key.clone(), value.clone())).collect();
+            if !forward {
+                rows.make_contiguous().reverse();
+            }
+            (kept.snapshot.scan(TreeId(tree), range, direction), rows)
+        });
+        let mut rows = RowBuffer::new();
+        let more = scan.next_batch(self.rng.random_range(1..12), &mut rows);
+        match more {
+            Ok(more) => {
+                for (key, value) in rows.iter() {
+                    let expected = rest.pop_front();
+                    let found = Some((key.to_vec(), value.to_vec()));
+                    assert_eq!(found, expected, "seed {}: scan", self.seed);
+                }
+                if !more {
+                    assert!(rest.is_empty(), "seed {}: a scan missed {rest:?}", self.seed);
+                    kept.scan = None;
+                }
+            }
+            Err(error) => {
+                self.expected(&error);
+                kept.scan = None;
+            }
+        }
+    }
+
+    /// The newest row, committed or the transaction's own.
+    fn newest(&self, mine: &Open, tree: u64, key: &[u8]) -> Option<Vec<u8>> {
+        if let Some(own) = mine.own(tree, key) {
+            return own;
+        }
+        let mut newest = self.history.acknowledged.get(&(tree, key.to_vec())).cloned();
+        for op in self.history.pending.iter().flat_map(|(ops, _)| ops) {
+            match op {
+                Op::Put(t, k, value) if *t == tree && k == key => newest = Some(value.clone()),
+                Op::Delete(t, k) if *t == tree && k == key => newest = None,
+                _ => {}
+            }
+        }
+        newest
     }
 
     fn allocated(&mut self, tree: TreeId) {
@@ -319,14 +434,17 @@ impl Simulation {
         self.trees.push(tree.0);
     }
 
-    fn write(&mut self, open: &mut Open) {
+    fn write(&mut self, open: &mut Open, others: &[Open]) {
         open.txn.new_statement();
-        match self.rng.random_range(0..20) {
-            0 if !open.failed => open.savepoint = Some((open.txn.savepoint(), open.ops.len())),
+        match self.rng.random_range(0..24) {
+            0 if !open.failed => {
+                open.savepoint = Some((open.txn.savepoint(), open.ops.len(), open.held.len()));
+            }
             1 => {
-                if let Some((savepoint, ops)) = &open.savepoint {
+                if let Some((savepoint, ops, held)) = &open.savepoint {
                     open.txn.rollback_to(savepoint);
                     open.ops.truncate(*ops);
+                    open.held.truncate(*held);
                     open.failed = false;
                 }
             }
@@ -334,30 +452,89 @@ impl Simulation {
                 // Enough to be staged.
                 for _ in 0..14 {
                     let value = vec![self.rng.random(); 2_000];
-                    self.put(open, value);
+                    self.put(open, others, value);
                 }
             }
             3..8 => {
                 let (tree, key) = self.key();
-                // Deleting what does not exist locks nothing and leaves no trace.
-                let exists = matches!(open.txn.get_latest(TreeId(tree), &key), Ok(Some(_)));
+                let exists = self.newest(open, tree, &key).is_some();
                 let result = open.txn.delete(TreeId(tree), &key);
-                if exists || result.is_err() {
-                    self.done(open, result, Op::Delete(tree, key));
+                // Deleting what does not exist locks nothing and leaves no trace.
+                if exists || !matches!(result, Ok(Write::Done)) {
+                    self.done(open, others, result, Op::Delete(tree, key));
+                }
+            }
+            8 => {
+                let (tree, key) = self.key();
+                match open.txn.lock_row(TreeId(tree), &key, LockMode::Update, WaitPolicy::Skip) {
+                    Ok(LockOutcome::Locked { current, .. }) => {
+                        let expected = self.newest(open, tree, &key);
+                        if !open.failed {
+                            assert_eq!(current.as_deref(), expected.as_deref(), "seed {}: locked", self.seed);
+                        }
+                        self.hold(open, others, tree, key);
+                    }
+                    Ok(_) | Err(Error::WriteConflict) => {}
+                    Err(error) => self.expected(&error),
+                }
+            }
+            9 | 10 => {
+                let (tree, key) = self.key();
+                let value = vec![self.rng.random(); 30];
+                let expected = self.newest(open, tree, &key);
+                match open.txn.insert_unique(TreeId(tree), &key, &value) {
+                    Ok(Insert::Exists(found)) => {
+                        let same = Some(&*found) == expected.as_deref();
+                        assert!(open.failed || same, "seed {}: exists", self.seed);
+                    }
+                    Ok(Insert::Inserted) => {
+                        assert!(open.failed || expected.is_none(), "seed {}: inserted twice", self.seed);
+                        self.done(open, others, Ok(Write::Done), Op::Put(tree, key, value));
+                    }
+                    Ok(Insert::Blocked(wait)) => {
+                        self.done(open, others, Ok(Write::Blocked(wait)), Op::Put(tree, key, value));
+                    }
+                    Err(error) => self.done(open, others, Err(error), Op::Put(tree, key, value)),
+                }
+            }
+            11 | 12 => {
+                let (tree, _) = self.key();
+                let mut rows = RowBuffer::new();
+                let one_in = self.rng.random_range(2..10);
+                for key in (0..40u8).step_by(one_in) {
+                    rows.push(&[key], &[self.rng.random(); 100]);
+                }
+                let written = match open.txn.put_batch(TreeId(tree), &rows, 0) {
+                    Ok(BatchWrite::Done) => rows.len(),
+                    Ok(BatchWrite::Blocked { index, .. } | BatchWrite::Exists { index, .. }) => index,
+                    // Some rows before are in.
+                    Err(Error::WriteConflict | Error::Deadlock { .. }) => {
+                        open.failed = true;
+                        0
+                    }
+                    Err(error) => {
+                        self.expected(&error);
+                        open.failed = true;
+                        0
+                    }
+                };
+                for (key, value) in rows.iter().take(written) {
+                    let op = Op::Put(tree, key.to_vec(), value.to_vec());
+                    self.done(open, others, Ok(Write::Done), op);
                 }
             }
             _ => {
                 let length = self.rng.random_range(0..60);
                 let value = (0..length).map(|_| self.rng.random()).collect();
-                self.put(open, value);
+                self.put(open, others, value);
             }
         }
     }
 
-    fn put(&mut self, open: &mut Open, value: Vec<u8>) {
+    fn put(&mut self, open: &mut Open, others: &[Open], value: Vec<u8>) {
         let (tree, key) = self.key();
         let result = open.txn.put(TreeId(tree), &key, &value);
-        self.done(open, result, Op::Put(tree, key, value));
+        self.done(open, others, result, Op::Put(tree, key, value));
     }
 
     fn key(&mut self) -> (u64, Vec<u8>) {
@@ -367,9 +544,14 @@ impl Simulation {
         (tree, if long { vec![number; 40] } else { vec![number] })
     }
 
-    fn done(&mut self, open: &mut Open, result: Result<Write, Error>, op: Op) {
+    fn done(&mut self, open: &mut Open, others: &[Open], result: Result<Write, Error>, op: Op) {
         match result {
-            Ok(Write::Done) => open.ops.push(op),
+            Ok(Write::Done) => {
+                if let Op::Put(tree, key, _) | Op::Delete(tree, key) = &op {
+                    self.hold(open, others, *tree, key.clone());
+                }
+                open.ops.push(op);
+            }
             // Somebody else has the row: this one does without.
             Ok(Write::Blocked(_)) | Err(Error::WriteConflict | Error::Deadlock { .. }) => {}
             Err(error) => {
@@ -379,13 +561,21 @@ impl Simulation {
         }
     }
 
+    /// The transaction has got a row for itself: nobody else may have it.
+    fn hold(&self, open: &mut Open, others: &[Open], tree: u64, key: Vec<u8>) {
+        let row = (tree, key);
+        let shared = others.iter().any(|other| other.held.contains(&row));
+        assert!(!shared, "seed {}: two transactions hold {row:?}", self.seed);
+        open.held.push(row);
+    }
+
     fn expected(&self, error: &Error) {
         let fine = match error {
             Error::DiskFull => true,
             Error::Fatal(_) | Error::Io { .. } | Error::Closed => {
                 self.io.is_off() || self.fatal.lock().is_some() || {
                     // A checkpoint whose file could not be synced; the log goes on.
-                    matches!(error, Error::Io { action: "sync" | "write", .. })
+                    matches!(error, Error::Io { action: "sync" | "write" | "read", .. })
                 }
             }
             _ => false,
@@ -413,6 +603,7 @@ fn simulate(seed: u64) {
         let faults = Faults {
             power_cut_after: rng.random_bool(0.6).then(|| rng.random_range(0..300)),
             sync_fails_after: rng.random_bool(0.1).then(|| rng.random_range(0..30)),
+            read_fails_after: rng.random_bool(0.3).then(|| rng.random_range(0..100)),
             capacity: rng.random_bool(0.2).then(|| simulation.io.used() + rng.random_range(0..100_000)),
         };
         simulation.io.set_faults(faults);

@@ -24,7 +24,8 @@ impl Shared {
         let _one = files.compacting.lock();
         let set = files.set();
         let oldest = self.snapshots.oldest();
-        let dropped = self.trees.dropped(oldest);
+        // Durable drops alone: a crash may undo later ones.
+        let dropped = self.trees.dropped(oldest.min(files.flushed()));
         let is_dropped = |tree: TreeId| dropped.binary_search(&tree).is_ok();
         let Some(job) = pick(&set, files.flushed(), oldest, self.options.level_bytes, &is_dropped) else {
             return Ok(false);

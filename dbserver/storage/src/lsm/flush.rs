@@ -46,7 +46,6 @@ impl Shared {
         let Flush { output, deleted, .. } = flush;
         let tables = output.finish()?;
         let bytes: u64 = tables.iter().map(|table| table.meta.bytes).sum();
-        // Where storing the manifest fails, it is unknown whether it names the files: they stay.
         files.install(|set, manifest| {
             set.l0.splice(0..0, tables);
             manifest.timestamp = upto;
@@ -113,8 +112,9 @@ type Versions = Vec<(Key, u64, Cell)>;
 impl Flush<'_> {
     fn write_all(&mut self) -> Result<()> {
         for tree in self.shared.trees.all() {
+            // A tree that was dropped is written as long as a snapshot may read it: its rows, too, may leave memory after this.
             let dropped = tree.dropped.load(Ordering::Acquire);
-            if dropped == 0 || dropped > self.upto {
+            if dropped == 0 || dropped > self.shared.snapshots.oldest() {
                 self.write_tree(&tree)?;
             }
         }

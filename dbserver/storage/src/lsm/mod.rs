@@ -21,7 +21,7 @@ mod set;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -56,6 +56,8 @@ pub(crate) struct Files {
     compacting: Mutex<()>,
     /// All commits up to this one are in files.
     flushed: AtomicU64,
+    /// The directory may be another engine's. Set while the manifest is held.
+    closed: AtomicBool,
     pub counters: Counters,
 }
 
@@ -93,6 +95,7 @@ impl Files {
             manifest: Mutex::new(manifest),
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
+            closed: AtomicBool::new(false),
             counters: Counters::default(),
         }
     }
@@ -114,8 +117,20 @@ impl Files {
         self.flushed.load(Ordering::Acquire)
     }
 
+    /// From here on nothing is changed in the directory: a transaction or snapshot may outlive its engine.
+    pub fn close(&self) {
+        let _changing = self.manifest.lock();
+        self.closed.store(true, Ordering::Release);
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
     /// Begins a file.
     pub fn create(&self, codec: Codec) -> Result<SstWriter> {
+        let _changing = self.manifest.lock();
+        self.check_open()?;
         let number = self.next_file.fetch_add(1, Ordering::Relaxed);
         SstWriter::create(&*self.io, &self.dir.join(file_name(number)), number, codec)
     }
@@ -166,6 +181,7 @@ impl Files {
     /// durable, then the set comes into force. Files that the new set does not name go with their last reader.
     fn install(&self, edit: impl FnOnce(&mut FileSet, &mut Manifest)) -> Result<()> {
         let mut manifest = self.manifest.lock();
+        self.check_open()?;
         let old = self.set.load_full();
         let mut set = FileSet::clone(&old);
         let mut next = manifest.clone();
@@ -179,12 +195,16 @@ impl Files {
             .map(|(level, table)| (level, table.named()))
             .collect();
         next.dropped.retain(|tree| set.all().any(|(_, table)| table.meta.has_tree(*tree)));
-        next.store(&*self.io, &self.root)?;
-        for (_, table) in old.all() {
-            if !set.all().any(|(_, other)| Arc::ptr_eq(table, other)) {
-                table.set_obsolete();
-            }
-        }
+        let without = |these: &FileSet, those: &FileSet| {
+            let gone =
+                these.all().filter(|(_, table)| !those.all().any(|(_, other)| Arc::ptr_eq(table, other)));
+            gone.for_each(|(_, table)| table.set_obsolete());
+        };
+        // A disk that is full must not fill with files that nothing names.
+        let written = next.write(&*self.io, &self.root).inspect_err(|_| without(&set, &old))?;
+        // Where this fails, it is unknown whether it names the new files: they stay.
+        written.put_in_force(&*self.io, &self.root)?;
+        without(&old, &set);
         self.set.store(Arc::new(set));
         self.flushed.store(next.timestamp, Ordering::Release);
         *manifest = next;

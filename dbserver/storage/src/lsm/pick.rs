@@ -54,7 +54,8 @@ pub(super) fn pick(
         // Nothing has to move; but where most of a file are deletions that everyone sees, they go on to what they delete.
         _ => (1..u8::try_from(set.levels.len()).unwrap_or(u8::MAX)).find_map(|level| {
             from_level(set, level, |table| {
-                table.meta.tombstones * 2 > table.meta.entries && table.meta.newest <= oldest
+                let seen = table.newest_commit().is_some_and(|commit| commit <= oldest);
+                seen && table.meta.tombstones * 2 > table.meta.entries
             })
         }),
     }

@@ -70,6 +70,12 @@ impl Tree {
     /// To be called with the latch taken for writing, before a row leaves that is in the files.
     pub fn leaves_memory(&self) {
         self.partial.store(true, Ordering::Release);
+        self.departs();
+    }
+
+    /// The same for a deletion that everyone sees: whoever misses the row need not ask the files, but what was read of them before
+    /// may be what it deleted.
+    pub fn departs(&self) {
         self.departures.fetch_add(1, Ordering::AcqRel);
     }
 }

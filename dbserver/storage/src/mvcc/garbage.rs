@@ -71,7 +71,7 @@ impl Garbage {
                 Some((_, Item::Row(tree, key))) => {
                     if let Some(tree) = shared.trees.get(tree) {
                         let mut change = Change::default();
-                        clean(shared, &mut tree.rows.write(), &key, &mut change);
+                        clean(shared, &tree, &key, &mut change);
                         shared.trees.account(&tree, &change);
                     }
                 }
@@ -87,7 +87,8 @@ impl Garbage {
 }
 
 /// Cuts a row's chain, and removes the row where it is a deletion that everyone sees and that no file has to be told of.
-fn clean(shared: &Shared, rows: &mut BTree, key: &[u8], change: &mut Change) {
+fn clean(shared: &Shared, tree: &Tree, key: &[u8], change: &mut Change) {
+    let mut rows = tree.rows.write();
     let Some(row) = rows.get_mut(key) else { return };
     let horizon = shared.snapshots.horizon();
     row.head.prune(&horizon, change);
@@ -99,7 +100,10 @@ fn clean(shared: &Shared, rows: &mut BTree, key: &[u8], change: &mut Change) {
         && row.head.older.is_none()
         && row.head.stamp.timestamp().is_some_and(settled);
     if gone {
-        forget(rows, key, change);
+        if row.in_files.load(Ordering::Acquire) {
+            tree.departs();
+        }
+        forget(&mut rows, key, change);
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) use locks::LockManager;
 pub use locks::LockWait;
 pub use scan::Scan;
 pub(crate) use serializable::Serializable;
-pub(crate) use slots::{Slots, TxnState};
+pub(crate) use slots::{Slots, Status, TxnState};
 pub(crate) use snapshot::Pin;
 pub use snapshot::Snapshot;
 pub(crate) use snapshots::{Horizon, Snapshots};

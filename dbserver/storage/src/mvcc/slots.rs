@@ -19,6 +19,16 @@ const ABORTED: u64 = u64::MAX;
 /// Slot of a transaction that has none yet.
 const NO_SLOT: u32 = u32::MAX;
 
+/// How far a transaction has come.
+pub(crate) enum Status {
+    /// It may still write.
+    Active,
+    /// Its versions count, as of the timestamp.
+    Committed(u64),
+    /// Its versions are gone.
+    Aborted,
+}
+
 /// What others may know of a transaction.
 pub(crate) struct TxnState {
     /// Its number.
@@ -49,13 +59,25 @@ impl TxnState {
         Some(self.slot.load(Ordering::Acquire)).filter(|slot| *slot != NO_SLOT)
     }
 
+    /// How far it is: one look, so that it cannot end between two.
+    pub fn status(&self) -> Status {
+        match self.status.load(Ordering::SeqCst) {
+            ACTIVE => Status::Active,
+            ABORTED => Status::Aborted,
+            timestamp => Status::Committed(timestamp),
+        }
+    }
+
     pub fn is_active(&self) -> bool {
-        self.status.load(Ordering::SeqCst) == ACTIVE
+        matches!(self.status(), Status::Active)
     }
 
     /// The timestamp of its commit.
     pub fn committed(&self) -> Option<u64> {
-        Some(self.status.load(Ordering::SeqCst)).filter(|status| *status != ACTIVE && *status != ABORTED)
+        match self.status() {
+            Status::Committed(timestamp) => Some(timestamp),
+            Status::Active | Status::Aborted => None,
+        }
     }
 
     /// From now on its versions count. Only inside the log's critical section, so that timestamps follow the log.

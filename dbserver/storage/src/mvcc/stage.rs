@@ -31,10 +31,11 @@ const STAGE_BYTES_FIRST: usize = 4 << 20;
 pub(crate) fn is_due(shared: &Shared, work: &Work) -> bool {
     let bytes = work.memory_bytes();
     let least = shared.options.stage_bytes_min;
-    if bytes < least {
+    let memtable = usize::try_from(shared.options.memtable_bytes).unwrap_or(usize::MAX);
+    // Short deletions of long rows keep these in memory.
+    if bytes < least && work.kept_bytes < memtable / 16 {
         return false;
     }
-    let memtable = usize::try_from(shared.options.memtable_bytes).unwrap_or(usize::MAX);
     let first = (memtable / 64).clamp(least, least.max(STAGE_BYTES_FIRST));
     let due = first.max((first * work.staged.len() / 4).min(memtable / 8));
     bytes >= due || shared.trees.memory_bytes() > shared.options.memtable_bytes / 4 * 3
@@ -102,6 +103,7 @@ fn move_to_file(
     work.staged.push(table);
     work.staged_live.extend(live);
     leave(shared, keys, &rows);
+    work.kept_bytes = 0;
     work.redo.staged();
     Ok(Some(rows))
 }
@@ -160,18 +162,31 @@ fn was_live(head: &Version) -> bool {
 
 fn of(head: &Version, slot: u32, flushed: u64) -> Stageable {
     let mut versions = Vec::new();
+    // Of the lowest versions, where they are locks, the last: it stays when what is above is rolled back to a savepoint.
+    let mut lock = None;
+    let mut base = Cell::Tombstone;
     for version in head.iter() {
         if version.stamp.owner() == Some(slot) {
-            if !matches!(version.cell, Cell::Lock) {
-                versions.push((version.stamp.command(), version.cell.clone()));
+            match &version.cell {
+                Cell::Lock => lock = Some(version.stamp.command()),
+                cell => {
+                    lock = None;
+                    versions.push((version.stamp.command(), cell.clone()));
+                }
             }
         } else if version.stamp.timestamp().is_none_or(|timestamp| timestamp > flushed) {
             return if versions.is_empty() { Stageable::Nothing } else { Stageable::NotYet };
         } else {
+            base = version.cell.clone();
             break;
         }
     }
-    if versions.is_empty() { Stageable::Nothing } else { Stageable::Versions(versions) }
+    if versions.is_empty() {
+        return Stageable::Nothing;
+    }
+    // A file knows no locks: it is written as an update that changes nothing.
+    versions.extend(lock.map(|command| (command, base)));
+    Stageable::Versions(versions)
 }
 
 /// The keys in parts of one tree each, with the index of their first.

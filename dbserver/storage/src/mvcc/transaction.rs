@@ -13,7 +13,7 @@ use super::stage;
 use super::ticket::CommitTicket;
 use super::types::{BatchWrite, Insert, Isolation, LockMode, LockOutcome, ObjectLock, WaitPolicy, Write};
 use super::work::{Savepoint, Work};
-use super::write::{Applied, Below, Want, Writer};
+use super::write::{Applied, Below, Want, Writer, newest};
 use crate::engine::{KEY_MAX, Shared, VALUE_MAX};
 use crate::error::{Error, LockName, Result};
 use crate::key::{Key, KeyRange, RowBuffer, TreeId, Value};
@@ -133,7 +133,7 @@ impl Transaction {
     ///
     /// # Errors
     /// [`Error::WriteConflict`] in REPEATABLE READ and above where the row was changed after the snapshot;
-    /// [`Error::ReadWriteConflict`] in SERIALIZABLE; [`Error::Deadlock`] where the wait would never end.
+    /// [`Error::ReadWriteConflict`] in SERIALIZABLE; [`Error::Deadlock`] where the wait would never end; [`Error::OutOfMemory`].
     pub fn lock_row(
         &self,
         tree: TreeId,
@@ -147,6 +147,8 @@ impl Transaction {
         };
         loop {
             let mut work = self.work()?;
+            // A lock stays in memory until the transaction ends.
+            self.shared.check_memory(key.len())?;
             let mut writer = self.writer(&mut work, tree)?;
             self.shared.serializable.read(&self.state, tree, || Span::key(key))?;
             match writer.one(key, want)? {
@@ -201,17 +203,23 @@ impl Transaction {
         self.pin_serializable(&mut work);
         self.shared.serializable.read(&self.state, tree, || Span::key(key))?;
         let Some(tree) = self.shared.trees.get(tree) else { return Ok(None) };
-        let rows = tree.rows.read();
-        let (value, timestamp) = match rows.get(key) {
-            Some(row) => {
-                let (value, timestamp) = super::write::newest(&self.shared, self.state.slot(), &row.head);
-                (value.cloned(), timestamp)
+        let in_memory = || {
+            let rows = tree.rows.read();
+            let newest = rows.get(key).and_then(|row| newest(&self.shared, self.state.slot(), &row.head));
+            let newest = newest.map(|(value, timestamp)| (value.cloned(), timestamp));
+            (newest, tree.is_partial(), tree.departures())
+        };
+        let (value, timestamp) = loop {
+            let departures = match in_memory() {
+                (Some(newest), ..) => break newest,
+                (None, false, _) => break (None, 0),
+                (None, true, departures) => departures,
+            };
+            let below = self.shared.files.latest(tree.id, key, &self.state)?;
+            // Where a newer one has come to memory meanwhile, or gone from there to the files, that counts.
+            if matches!(in_memory(), (None, _, now) if now == departures) {
+                break below;
             }
-            None if tree.is_partial() => {
-                drop(rows);
-                self.shared.files.latest(tree.id, key, &self.state)?
-            }
-            None => (None, 0),
         };
         work.depends_on = work.depends_on.max(timestamp);
         Ok(value)

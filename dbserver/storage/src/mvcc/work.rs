@@ -44,6 +44,8 @@ pub(crate) struct Work {
     pub ended: bool,
     /// Rows with pending versions of this transaction in memory, with repetitions.
     pub touched: Vec<(TreeId, Key)>,
+    /// Bytes of values that cannot leave memory because of versions of this transaction on top, since the last staging.
+    pub kept_bytes: usize,
     /// Files with pending versions of this transaction, oldest first.
     pub staged: Vec<Arc<Table>>,
     /// How many live rows went to them, by tree.
@@ -74,6 +76,13 @@ impl Work {
     /// Remembers a row with a new pending version.
     pub fn touch(&mut self, tree: TreeId, key: &[u8]) {
         self.touched.push((tree, Key::new(key)));
+    }
+
+    /// A version cannot leave memory.
+    pub fn keeps(&mut self, cell: &Cell) {
+        if let Cell::Live(value) = cell {
+            self.kept_bytes += value.len();
+        }
     }
 
     /// Bytes kept for the transaction's end, beside the versions themselves.

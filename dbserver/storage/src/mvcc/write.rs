@@ -52,7 +52,7 @@ pub(crate) type Below = (u64, Newest);
 
 /// One transaction's hand on one tree.
 pub(crate) struct Writer<'a> {
-    pub shared: &'a Shared,
+    pub shared: &'a Arc<Shared>,
     pub state: &'a Arc<TxnState>,
     pub slot: u32,
     pub tree: Arc<Tree>,
@@ -79,11 +79,15 @@ impl Writer<'_> {
         }
     }
 
-    /// What the files say of a row. Not to be called under the latch: it may read the disk.
+    /// What the files say of a row, which there is memory for. Not to be called under the latch: it may read the disk, and wait.
     pub fn below(&self, key: &[u8]) -> Result<Below> {
         // First the count: rows that leave later make the answer void.
         let departures = self.tree.departures();
-        Ok((departures, self.shared.files.newest(self.tree.id, key, self.state)?))
+        let newest = self.shared.files.newest(self.tree.id, key, self.state)?;
+        if let Newest::Committed(_, Cell::Live(value)) | Newest::Own(_, Cell::Live(value)) = &newest {
+            self.shared.check_memory(key.len() + value.len())?;
+        }
+        Ok((departures, newest))
     }
 
     /// Applies to one row of a tree whose latch the caller has.
@@ -111,16 +115,21 @@ impl Writer<'_> {
         }
         let own = row.head.stamp.owner() == Some(self.slot);
         if !own {
-            let newest = row.head.stamp.timestamp().unwrap_or(0);
-            self.work.depends_on = self.work.depends_on.max(newest);
-            if self.first_updater_wins && newest > self.snapshot && !matches!(want, Want::Insert(_)) {
-                return Err(Error::WriteConflict);
-            }
+            self.meet(row.head.stamp.timestamp().unwrap_or(0), want)?;
         }
         if !matches!(want, Want::Share) && !own && self.is_shared(key) {
             return Ok(Applied::Shared);
         }
         self.apply_to_row(row, want, own, change)
+    }
+
+    /// The newest commit of the row: what comes of it is durable only after it, and in REPEATABLE READ it must be in the snapshot.
+    fn meet(&mut self, timestamp: u64, want: Want<'_>) -> Result<()> {
+        self.work.depends_on = self.work.depends_on.max(timestamp);
+        if self.first_updater_wins && timestamp > self.snapshot && !matches!(want, Want::Insert(_)) {
+            return Err(Error::WriteConflict);
+        }
+        Ok(())
     }
 
     /// The row is ours to change.
@@ -190,16 +199,17 @@ impl Writer<'_> {
             None => return Ok(Applied::Below),
             Some((_, Newest::None)) => return Ok(self.apply_to_new(rows, key, want, change)),
             Some((_, Newest::Foreign(holder))) => return Ok(Applied::Foreign(holder)),
-            Some((_, Newest::Committed(timestamp, cell))) => match (want, cell) {
-                (Want::Insert(_), Cell::Live(value)) => {
-                    self.work.depends_on = self.work.depends_on.max(timestamp);
-                    return Ok(Applied::Exists(value));
+            Some((_, Newest::Committed(timestamp, cell))) => {
+                self.meet(timestamp, want)?;
+                match (want, cell) {
+                    (Want::Insert(_), Cell::Live(value)) => return Ok(Applied::Exists(value)),
+                    (Want::Delete, Cell::Tombstone) => return Ok(Applied::Done),
+                    (_, cell) => Version::committed(timestamp, cell),
                 }
-                (Want::Delete, Cell::Tombstone) => return Ok(Applied::Done),
-                (_, cell) => Version::committed(timestamp, cell),
-            },
+            }
             Some((_, Newest::Own(command, cell))) => {
                 self.work.touch(self.tree.id, key);
+                self.work.keeps(&cell);
                 Version { stamp: Stamp::pending(self.slot, command), cell, older: None }
             }
         };
@@ -238,6 +248,9 @@ impl Writer<'_> {
             row.head.replace(cell, change);
             return;
         }
+        if row.head.stamp.owner() != Some(self.slot) {
+            self.work.keeps(&row.head.cell);
+        }
         row.head.push(stamp, cell, change);
         row.head.prune_if_due(&self.shared.snapshots.horizon(), change);
         self.work.touch(self.tree.id, &row.key);
@@ -272,8 +285,13 @@ fn live(head: &Version) -> Option<&Value> {
     }
 }
 
-/// The newest value that is committed or the transaction's own, and the timestamp where committed.
-pub(crate) fn newest<'v>(shared: &Shared, own: Option<u32>, head: &'v Version) -> (Option<&'v Value>, u64) {
+/// The newest value in memory that is committed or the transaction's own, and the timestamp where committed. `None`: there is
+/// neither, so that the files have to be asked.
+pub(crate) fn newest<'v>(
+    shared: &Shared,
+    own: Option<u32>,
+    head: &'v Version,
+) -> Option<(Option<&'v Value>, u64)> {
     for version in head.iter() {
         let timestamp = match (version.stamp.timestamp(), version.stamp.owner()) {
             (Some(timestamp), _) => timestamp,
@@ -285,9 +303,9 @@ pub(crate) fn newest<'v>(shared: &Shared, own: Option<u32>, head: &'v Version) -
         };
         match &version.cell {
             Cell::Lock => {}
-            Cell::Tombstone => return (None, timestamp),
-            Cell::Live(value) => return (Some(value), timestamp),
+            Cell::Tombstone => return Some((None, timestamp)),
+            Cell::Live(value) => return Some((Some(value), timestamp)),
         }
     }
-    (None, 0)
+    None
 }

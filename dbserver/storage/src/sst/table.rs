@@ -11,7 +11,7 @@ use super::cache::BlockCache;
 use super::{END_MAGIC, FILE_HEADER, FOOTER, FileMeta, MAGIC, VERSION, filter};
 use crate::error::{Error, Result};
 use crate::io::{File, Io, OpenMode};
-use crate::mvcc::TxnState;
+use crate::mvcc::{Status, TxnState};
 
 /// A file whose versions are those of one transaction.
 #[derive(Clone)]
@@ -202,10 +202,11 @@ impl Table {
         if staged.discards.read().iter().any(|(from, to)| (*from..=*to).contains(&number)) {
             return Entry::Void;
         }
-        if let Some(timestamp) = staged.state.committed() {
-            return Entry::Committed(timestamp);
+        match staged.state.status() {
+            Status::Active => Entry::Pending(&staged.state, number),
+            Status::Committed(timestamp) => Entry::Committed(timestamp),
+            Status::Aborted => Entry::Void,
         }
-        if staged.state.is_active() { Entry::Pending(&staged.state, number) } else { Entry::Void }
     }
 
     /// When all its versions are committed, the newest commit in it.

@@ -27,6 +27,8 @@ pub struct Faults {
     pub power_cut_after: Option<u64>,
     /// After this many syncs one fails.
     pub sync_fails_after: Option<u64>,
+    /// After this many reads one fails.
+    pub read_fails_after: Option<u64>,
     /// Bytes that all files may take.
     pub capacity: Option<u64>,
 }
@@ -292,6 +294,13 @@ impl File for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         let mut machine = self.machine.lock();
         machine.step()?;
+        if let Some(left) = &mut machine.faults.read_fails_after {
+            if *left == 0 {
+                machine.faults.read_fails_after = None;
+                return Err(Error::other("read failed"));
+            }
+            *left -= 1;
+        }
         let live = &machine.inodes[&self.inode].live;
         let offset = offset as usize;
         let bytes = live.get(offset..offset + buffer.len()).ok_or(ErrorKind::UnexpectedEof)?;

@@ -1,0 +1,240 @@
+//! Rows on their way between memory and files: whoever reads, writes or locks them meanwhile sees them where they are.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails says so by panicking"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use plimsoll_storage::io::Io;
+use plimsoll_storage::{
+    Direction, Engine, Error, Isolation, KeyRange, LockMode, LockOutcome, Options, RowBuffer, Snapshot,
+    Transaction, TreeId, WaitPolicy, Write,
+};
+use support::{Faults, SimIo};
+
+const TREE: TreeId = TreeId(1);
+
+fn open(io: &SimIo, memtable_bytes: u64) -> Engine {
+    let options = Options {
+        wal_segment_size: 1 << 20,
+        memtable_bytes,
+        stage_bytes_min: 4_000,
+        background: false,
+        ..Options::default()
+    };
+    let engine = Engine::open(Arc::new(io.clone()), Path::new("/data"), options).unwrap();
+    assert_eq!(engine.allocate_tree().unwrap(), TREE);
+    engine
+}
+
+fn put(txn: &Transaction, key: u32, value: &[u8]) {
+    assert!(matches!(txn.put(TREE, &key.to_be_bytes(), value), Ok(Write::Done)));
+}
+
+fn commit(engine: &Engine, txn: &Transaction) {
+    drop(txn.commit().unwrap());
+    engine.flush().unwrap();
+}
+
+/// Rows 0 to `count`, in files only.
+fn fill(engine: &Engine, count: u32, value: &[u8]) {
+    let txn = engine.begin(Isolation::ReadCommitted);
+    (0..count).for_each(|key| put(&txn, key, value));
+    commit(engine, &txn);
+    engine.shrink_memory(0).unwrap();
+    assert_eq!(engine.stats().memory_bytes, 0);
+}
+
+/// Writes rows from 1000 on until they have gone to a staged file.
+fn write_much(engine: &Engine, txn: &Transaction) {
+    let before = engine.stats().staged_bytes;
+    let mut key = 1000;
+    while engine.stats().staged_bytes == before {
+        put(txn, key, &[7; 500]);
+        key += 1;
+    }
+}
+
+fn keys(snapshot: &Snapshot) -> usize {
+    let mut rows = RowBuffer::new();
+    let mut scan = snapshot.scan(TREE, KeyRange::all(), Direction::Forward);
+    while scan.next_batch(100, &mut rows).unwrap() {}
+    rows.len()
+}
+
+#[test]
+fn a_deletion_that_leaves_memory_under_a_scan_stays_a_deletion() {
+    for direction in [Direction::Forward, Direction::Backward] {
+        let engine = open(&SimIo::new(1), 1 << 20);
+        fill(&engine, 200, b"v");
+        let txn = engine.begin(Isolation::ReadCommitted);
+        // Rows in memory, so that the scan does not come to the deleted ones at once.
+        (50..150).for_each(|key| put(&txn, key, b"w"));
+        for key in [0u32, 199] {
+            txn.delete(TREE, &key.to_be_bytes()).unwrap();
+        }
+        commit(&engine, &txn);
+        let reader = engine.begin(Isolation::RepeatableRead);
+        let mut scan = reader.snapshot().scan(TREE, KeyRange::all(), direction);
+        let mut rows = RowBuffer::new();
+        scan.next_batch(10, &mut rows).unwrap();
+        engine.checkpoint().unwrap();
+        while scan.next_batch(10, &mut rows).unwrap() {}
+        assert_eq!(rows.len(), 198);
+    }
+}
+
+#[test]
+fn the_newest_row_is_found_below_one_that_was_staged_and_written_again() {
+    let engine = open(&SimIo::new(1), 400_000);
+    fill(&engine, 10, b"old");
+    let writer = engine.begin(Isolation::ReadCommitted);
+    put(&writer, 5, b"new");
+    write_much(&engine, &writer);
+    writer.new_statement();
+    put(&writer, 5, b"newer");
+    let other = engine.begin(Isolation::ReadCommitted);
+    let newest = |txn: &Transaction| txn.get_latest(TREE, &5u32.to_be_bytes()).unwrap().unwrap().to_vec();
+    assert_eq!(newest(&other), b"old");
+    assert_eq!(newest(&writer), b"newer");
+    drop(writer.commit().unwrap());
+    assert_eq!(newest(&other), b"newer");
+}
+
+#[test]
+fn a_row_deleted_since_the_snapshot_is_a_conflict_wherever_it_is() {
+    let engine = open(&SimIo::new(1), 1 << 20);
+    fill(&engine, 10, b"v");
+    let late = engine.begin(Isolation::RepeatableRead);
+    assert_eq!(keys(&late.snapshot()), 10);
+    let txn = engine.begin(Isolation::ReadCommitted);
+    txn.delete(TREE, &5u32.to_be_bytes()).unwrap();
+    commit(&engine, &txn);
+    engine.shrink_memory(0).unwrap();
+    assert!(matches!(late.delete(TREE, &5u32.to_be_bytes()), Err(Error::WriteConflict)));
+}
+
+#[test]
+fn a_dropped_tree_is_read_by_older_snapshots_when_its_rows_had_to_leave_memory() {
+    let engine = open(&SimIo::new(1), 1 << 20);
+    let txn = engine.begin(Isolation::ReadCommitted);
+    (0..10).for_each(|key| put(&txn, key, b"v"));
+    commit(&engine, &txn);
+    let reader = engine.begin(Isolation::RepeatableRead);
+    let snapshot = reader.snapshot();
+    let txn = engine.begin(Isolation::ReadCommitted);
+    txn.drop_tree(TREE);
+    commit(&engine, &txn);
+    engine.shrink_memory(0).unwrap();
+    while engine.compact().unwrap() {}
+    assert_eq!(keys(&snapshot), 10);
+}
+
+#[test]
+fn a_lock_from_before_a_savepoint_survives_the_staging_of_what_came_after() {
+    for exists in [true, false] {
+        let engine = open(&SimIo::new(1), 400_000);
+        fill(&engine, if exists { 10 } else { 5 }, b"v");
+        let key = 5u32.to_be_bytes();
+        let txn = engine.begin(Isolation::ReadCommitted);
+        let locked = txn.lock_row(TREE, &key, LockMode::Update, WaitPolicy::Wait);
+        assert!(matches!(locked, Ok(LockOutcome::Locked { .. })));
+        let savepoint = txn.savepoint();
+        put(&txn, 5, b"w");
+        write_much(&engine, &txn);
+        txn.rollback_to(&savepoint);
+        let other = engine.begin(Isolation::ReadCommitted);
+        assert!(matches!(other.put(TREE, &key, b"x"), Ok(Write::Blocked(_))));
+        commit(&engine, &txn);
+        let reader = engine.begin(Isolation::ReadCommitted).snapshot();
+        let value = reader.get(TREE, &key).unwrap();
+        assert_eq!(value.as_deref(), exists.then_some(&b"v"[..]));
+        assert_eq!(keys(&reader), if exists { 10 } else { 5 });
+    }
+}
+
+#[test]
+fn locking_and_deleting_long_rows_of_files_stays_within_memory() {
+    let limit = 1_000_000;
+    let engine = open(&SimIo::new(1), limit);
+    let value = [1; 50_000];
+    (0..10).for_each(|block| {
+        let txn = engine.begin(Isolation::ReadCommitted);
+        (block * 10..block * 10 + 10).for_each(|key| put(&txn, key, &value));
+        commit(&engine, &txn);
+    });
+    engine.shrink_memory(0).unwrap();
+    let txn = engine.begin(Isolation::ReadCommitted);
+    let refused = (0..100u32)
+        .find_map(|key| txn.lock_row(TREE, &key.to_be_bytes(), LockMode::Update, WaitPolicy::Wait).err());
+    assert!(matches!(refused, Some(Error::OutOfMemory { .. })));
+    assert!(engine.stats().memory_bytes <= limit);
+    txn.rollback();
+    let txn = engine.begin(Isolation::ReadCommitted);
+    for key in 0..100u32 {
+        assert!(matches!(txn.delete(TREE, &key.to_be_bytes()), Ok(Write::Done)));
+        assert!(engine.stats().memory_bytes <= limit);
+    }
+    commit(&engine, &txn);
+    assert_eq!(keys(&engine.begin(Isolation::ReadCommitted).snapshot()), 0);
+}
+
+#[test]
+fn rows_make_room_for_a_long_one() {
+    let engine = open(&SimIo::new(1), 1_000_000);
+    let txn = engine.begin(Isolation::ReadCommitted);
+    put(&txn, 1, &[1; 450_000]);
+    commit(&engine, &txn);
+    let txn = engine.begin(Isolation::ReadCommitted);
+    put(&txn, 2, &[2; 700_000]);
+    commit(&engine, &txn);
+    assert_eq!(keys(&engine.begin(Isolation::ReadCommitted).snapshot()), 2);
+}
+
+#[test]
+fn a_transaction_that_outlives_its_engine_leaves_the_directory_alone() {
+    let io = SimIo::new(1);
+    let engine = open(&io, 400_000);
+    let txn = engine.begin(Isolation::ReadCommitted);
+    put(&txn, 1, b"v");
+    engine.close().unwrap();
+    let before = io.list(Path::new("/data/sst")).unwrap();
+    let refused = (0..1000u32).find_map(|key| txn.put(TREE, &key.to_be_bytes(), &[1; 500]).err());
+    assert!(matches!(refused, Some(Error::Closed)));
+    assert!(matches!(engine.checkpoint(), Err(Error::Closed)));
+    assert_eq!(io.list(Path::new("/data/sst")).unwrap(), before);
+}
+
+#[test]
+fn a_full_disk_does_not_fill_with_files_that_nothing_names() {
+    let io = SimIo::new(1);
+    let engine = open(&io, 1 << 20);
+    fill(&engine, 10, b"v");
+    let txn = engine.begin(Isolation::ReadCommitted);
+    (0..100).for_each(|key| put(&txn, key, b"w"));
+    commit(&engine, &txn);
+    let files = || io.list(Path::new("/data/sst")).unwrap();
+    let (before, used) = (files(), io.used());
+    let mut refused = 0;
+    for room in (0..20_000).step_by(64) {
+        io.set_faults(Faults { capacity: Some(used + room), ..Faults::default() });
+        match engine.checkpoint() {
+            Err(Error::DiskFull) => assert_eq!(files(), before, "room for {room} bytes"),
+            result => {
+                result.unwrap();
+                break;
+            }
+        }
+        refused += 1;
+    }
+    assert!(refused > 1);
+    assert_eq!(files().len(), before.len() + 1);
+    assert_eq!(keys(&engine.begin(Isolation::ReadCommitted).snapshot()), 100);
+}
