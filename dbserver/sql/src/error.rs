@@ -152,6 +152,9 @@ impl From<plimsoll_storage::Error> for SqlError {
                     .collect();
                 this.with_detail(lines.join("\n"))
             }
+            plimsoll_storage::Error::ReadWriteConflict { reason } => this
+                .with_detail(format!("Reason code: {reason}"))
+                .with_hint("The transaction might succeed if retried."),
             _ => this,
         }
     }

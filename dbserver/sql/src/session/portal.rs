@@ -8,6 +8,7 @@ use crate::session::client::Session;
 use crate::session::plan_cache::CachedPlan;
 use crate::session::sequences::NEEDS_WORKER;
 use crate::session::statement::{Body, Statement};
+use crate::session::transaction::wait_lock;
 use crate::session::{Mode, Sink, StatementKind, Step, Wait};
 use crate::types::{Datum, Type};
 use crate::vector::Batch;
@@ -216,6 +217,12 @@ impl Session {
         mode: Mode,
     ) -> Result<Option<Step>> {
         query.check()?;
+        while let Some(wait) = self.wait_for_safe_snapshot()? {
+            match mode {
+                Mode::Inline => return Ok(Some(Step::Wait(Wait::Lock(wait)))),
+                Mode::Worker => wait_lock(self, wait, query)?,
+            }
+        }
         loop {
             self.begin_statement()?;
             let plan = portal.plan.take().ok_or_else(|| SqlError::internal("a query without a plan"))?;

@@ -30,6 +30,8 @@ pub(crate) struct OpenTransaction {
     pub failed: bool,
     pub read_only: bool,
     pub isolation: IsolationLevel,
+    /// Where it is serializable and read-only, it waits for a safe snapshot.
+    pub deferrable: bool,
     /// µs since 2000-01-01 UTC.
     pub start: i64,
     /// What its statements see; its own after DDL.
@@ -89,12 +91,11 @@ pub(crate) fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX).saturating_sub(EPOCH_US)
 }
 
-fn engine_isolation(level: IsolationLevel) -> Result<Isolation> {
+fn engine_isolation(level: IsolationLevel) -> Isolation {
     match level {
-        IsolationLevel::ReadUncommitted | IsolationLevel::ReadCommitted => Ok(Isolation::ReadCommitted),
-        IsolationLevel::RepeatableRead => Ok(Isolation::RepeatableRead),
-        IsolationLevel::Serializable => Err(SqlError::unsupported("isolation level serializable")
-            .with_hint("REPEATABLE READ gives each transaction one snapshot and refuses lost updates.")),
+        IsolationLevel::ReadUncommitted | IsolationLevel::ReadCommitted => Isolation::ReadCommitted,
+        IsolationLevel::RepeatableRead => Isolation::RepeatableRead,
+        IsolationLevel::Serializable => Isolation::Serializable,
     }
 }
 
@@ -122,12 +123,14 @@ impl Session {
         self.transaction.as_mut().ok_or_else(|| SqlError::internal("no transaction"))
     }
     fn begin_transaction(&mut self, modes: Modes, explicit: bool) -> Result<()> {
-        let (isolation, read_only, settings) = {
+        let (isolation, read_only, deferrable, settings) = {
             let mut settings = self.environment.settings.lock();
             let default = IsolationLevel::parse(settings.text("default_transaction_isolation"));
             let isolation = modes.isolation.or(default);
             let read_only =
                 modes.read_only.unwrap_or_else(|| settings.is_on("default_transaction_read_only"));
+            let deferrable =
+                modes.deferrable.unwrap_or_else(|| settings.is_on("default_transaction_deferrable"));
             let mark = settings.mark();
             let isolation = isolation.unwrap_or(IsolationLevel::ReadCommitted);
             if isolation != IsolationLevel::ReadCommitted {
@@ -136,16 +139,12 @@ impl Session {
             if read_only {
                 settings.set_raw("transaction_read_only", "on".to_owned(), true);
             }
-            (isolation, read_only, mark)
-        };
-        let engine = self.database().engine();
-        let storage = match engine_isolation(isolation) {
-            Ok(level) => Arc::new(engine.begin(level)),
-            Err(error) => {
-                self.environment.settings.lock().rollback_to(&settings);
-                return Err(error);
+            if deferrable {
+                settings.set_raw("transaction_deferrable", "on".to_owned(), true);
             }
+            (isolation, read_only, deferrable, mark)
         };
+        let storage = Arc::new(self.database().engine().begin(engine_isolation(isolation)));
         self.environment.transaction_id.store(storage.id(), Ordering::Relaxed);
         let start = now_us();
         self.transaction = Some(OpenTransaction {
@@ -154,6 +153,7 @@ impl Session {
             failed: false,
             read_only,
             isolation,
+            deferrable,
             start,
             catalog: self.database().catalog(),
             ddl_base: None,
@@ -198,7 +198,7 @@ impl Session {
                     "SET TRANSACTION ISOLATION LEVEL must be called before any query",
                 ));
             }
-            let fresh = engine.begin(engine_isolation(level)?);
+            let fresh = engine.begin(engine_isolation(level));
             transaction.storage.rollback();
             transaction.storage = Arc::new(fresh);
             transaction.isolation = level;
@@ -216,7 +216,32 @@ impl Session {
             let text = if read_only { "on" } else { "off" };
             self.environment.settings.lock().set_raw("transaction_read_only", text.to_owned(), true);
         }
+        if let Some(deferrable) = modes.deferrable {
+            let refused = if !transaction.savepoints.is_empty() {
+                Some("SET TRANSACTION [NOT] DEFERRABLE cannot be called within a subtransaction")
+            } else if transaction.used {
+                Some("SET TRANSACTION [NOT] DEFERRABLE must be called before any query")
+            } else {
+                None
+            };
+            if let Some(message) = refused {
+                return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
+            }
+            transaction.deferrable = deferrable;
+            let text = if deferrable { "on" } else { "off" };
+            self.environment.settings.lock().set_raw("transaction_deferrable", text.to_owned(), true);
+        }
         Ok(())
+    }
+    /// The wait that a read-only deferrable serializable transaction has before its first statement, if any: its snapshot is to be safe.
+    pub(crate) fn wait_for_safe_snapshot(&mut self) -> Result<Option<LockWait>> {
+        let transaction = self.ensure_transaction()?;
+        let serializable = transaction.isolation == IsolationLevel::Serializable;
+        if transaction.used || !(serializable && transaction.read_only && transaction.deferrable) {
+            return Ok(None);
+        }
+        transaction.storage.declare_read_only();
+        Ok(transaction.storage.safe_snapshot()?)
     }
     /// Begins a statement: a catalog and, in READ COMMITTED, a snapshot that fits it; the clock.
     pub(crate) fn begin_statement(&mut self) -> Result<()> {
@@ -225,6 +250,9 @@ impl Session {
         let Some(transaction) = self.transaction.as_mut() else {
             return Err(SqlError::internal("no transaction"));
         };
+        if !transaction.used && transaction.read_only {
+            transaction.storage.declare_read_only();
+        }
         transaction.used = true;
         if transaction.ddl_base.is_some() {
             transaction.storage.new_statement();
@@ -461,7 +489,7 @@ impl Session {
         self.transaction.as_ref().filter(|t| t.explicit).map(|t| Modes {
             isolation: Some(t.isolation),
             read_only: Some(t.read_only),
-            deferrable: None,
+            deferrable: Some(t.deferrable),
         })
     }
     pub(crate) fn fail_transaction(&mut self) {

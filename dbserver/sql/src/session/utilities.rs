@@ -264,6 +264,10 @@ impl Session {
                 let text = if read_only { "on" } else { "off" };
                 settings.set("default_transaction_read_only", Some(&[text.to_owned()]), false)?;
             }
+            if let Some(deferrable) = modes.deferrable {
+                let text = if deferrable { "on" } else { "off" };
+                settings.set("default_transaction_deferrable", Some(&[text.to_owned()]), false)?;
+            }
             return done("SET");
         }
         if !self.transaction.as_ref().is_some_and(|t| t.explicit) {
@@ -304,6 +308,10 @@ impl Session {
             ("transaction_read_only", Some([value])) => {
                 let read_only = super::settings::parse_bool(value);
                 self.set_transaction_modes(Modes { read_only, ..Modes::default() })?;
+            }
+            ("transaction_deferrable", Some([value])) => {
+                let deferrable = super::settings::parse_bool(value);
+                self.set_transaction_modes(Modes { deferrable, ..Modes::default() })?;
             }
             ("role" | "session_authorization", Some([role]))
                 if *role != self.environment.options.user && role != "none" =>

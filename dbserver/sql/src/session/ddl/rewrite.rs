@@ -36,9 +36,11 @@ impl Session {
     pub(super) fn check_can_read_all(&self, oid: Oid) -> Result<()> {
         let Some(transaction) = &self.transaction else { return Ok(()) };
         let own = transaction.ddl_base.as_ref().is_none_or(|base| base.table(oid).is_none());
-        if transaction.isolation == IsolationLevel::RepeatableRead && !own {
+        let moves =
+            matches!(transaction.isolation, IsolationLevel::ReadUncommitted | IsolationLevel::ReadCommitted);
+        if !moves && !own {
             return Err(SqlError::unsupported(
-                "reading a table's rows for DDL in a REPEATABLE READ transaction",
+                "reading a table's rows for DDL in a REPEATABLE READ or SERIALIZABLE transaction",
             ));
         }
         Ok(())
