@@ -65,7 +65,8 @@ fn show(answer: &Answer) -> String {
             let Some(error) = error.as_db_error() else { return format!("{error}") };
             let mut text = format!("{} {}: {}", error.severity(), error.code().code(), error.message());
             for (name, more) in [("DETAIL", error.detail()), ("HINT", error.hint())] {
-                if let Some(more) = more {
+                // At which of several moments a dangerous structure was noticed is each server's own affair.
+                if let Some(more) = more.filter(|more| !more.starts_with("Reason code")) {
                     let more: String = more.chars().filter(|c| !c.is_ascii_digit()).collect();
                     write!(text, "\n   {name}: {more}").unwrap();
                 }

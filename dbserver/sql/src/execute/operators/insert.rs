@@ -12,7 +12,7 @@ use crate::plan::{self, OnConflict};
 use crate::types::Datum;
 use crate::vector::Batch;
 use hashbrown::HashSet;
-use plimsoll_storage::{LockMode, LockOutcome, WaitPolicy};
+use plimsoll_storage::{Isolation, LockMode, LockOutcome, TreeId, WaitPolicy};
 use std::sync::Arc;
 
 /// Inserts the input's rows.
@@ -96,7 +96,10 @@ fn insert_or(
                 }
             }
         };
-        let Some((assignments, condition)) = &conflict.update else { return Ok(None) };
+        let Some((assignments, condition)) = &conflict.update else {
+            check_seen(writer.access.table.tree, &row_key, touched, ctx)?;
+            return Ok(None);
+        };
         if touched.contains(row_key.as_slice()) {
             return Err(second_time());
         }
@@ -129,6 +132,23 @@ fn insert_or(
         touched.insert(row_key.into());
         touched.insert(writer.last_key().into());
         return Ok(Some(new));
+    }
+}
+
+/// DO NOTHING may not be for a row that the transaction's snapshot does not see: above READ COMMITTED that is a conflict.
+fn check_seen(
+    tree: TreeId,
+    row_key: &[u8],
+    touched: &HashSet<Box<[u8]>>,
+    ctx: &mut ExecContext<'_>,
+) -> Result<()> {
+    let transaction = ctx.transaction()?;
+    if transaction.isolation() == Isolation::ReadCommitted || touched.contains(row_key) {
+        return Ok(());
+    }
+    match transaction.snapshot().get(tree, row_key)? {
+        Some(_) => Ok(()),
+        None => Err(plimsoll_storage::Error::WriteConflict.into()),
     }
 }
 
