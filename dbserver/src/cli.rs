@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::config::watch::Source;
 use crate::config::{Format, HumanDuration, Level};
@@ -15,12 +15,22 @@ use crate::config::{Format, HumanDuration, Level};
 #[derive(Debug, Clone, Parser)]
 #[command(name = "dbserver", version, max_term_width = 100)]
 pub struct Args {
+    /// What to do instead of serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Configuration file (YAML), read again when it changes
     #[arg(long, value_name = "FILE", env = "PLIMSOLL_CONFIG")]
     pub config: Option<PathBuf>,
 
     /// Directory of the data, made when absent
-    #[arg(long, value_name = "DIR", env = "PLIMSOLL_DATA_DIR", default_value = "./plimsoll-data")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "PLIMSOLL_DATA_DIR",
+        default_value = "./plimsoll-data",
+        global = true
+    )]
     pub data_dir: PathBuf,
 
     /// Address for PostgreSQL clients
@@ -45,6 +55,22 @@ pub struct Args {
     pub shutdown_grace: HumanDuration,
 }
 
+/// What is done with data while no server runs on them.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Verify every file of the data directory and its log; changes nothing. Exit code 0 where all is sound, else 1
+    Check,
+    /// Print what is in a file of a data directory: MANIFEST, a log segment, a sorted file
+    Inspect {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Of a sorted file print every entry
+        #[arg(long)]
+        entries: bool,
+    },
+}
+
 impl Args {
     /// Where the configuration comes from.
     pub fn source(&self) -> Source {
@@ -65,6 +91,15 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn subcommands_are_read() {
+        let args = Args::parse_from(["dbserver", "check", "--data-dir", "d"]);
+        assert!(matches!(args.command, Some(Command::Check)));
+        assert_eq!(args.data_dir, PathBuf::from("d"));
+        let args = Args::parse_from(["dbserver", "inspect", "--entries", "f.sst"]);
+        assert!(matches!(args.command, Some(Command::Inspect { entries: true, .. })));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod config;
 mod descriptors;
 mod hooks;
 pub mod http;
+pub mod offline;
 pub mod pool;
 pub mod process;
 pub mod server;

@@ -4,12 +4,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use plimsoll_dbserver::cli::Args;
+use plimsoll_dbserver::{offline, process};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match plimsoll_dbserver::process::run(&Args::parse()) {
+    let args = Args::parse();
+    let result = match &args.command {
+        None => process::run(&args).map_err(|error| error.to_string()),
+        Some(command) => offline::run(command, &args.data_dir),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dbserver: {error}");

@@ -112,6 +112,7 @@ impl EngineFigures {
                 "compactionReadBytes": engine.compaction_bytes_read,
                 "commitsPausedMs": ms(engine.pause_time),
                 "corruptions": engine.corruptions,
+                "damagedFiles": engine.damaged_files,
                 "checkpointsFailed": engine.checkpoints_failed,
                 "lastCheckpointMs": ms(engine.checkpoint_time),
                 "snapshots": engine.snapshots_live,

@@ -206,7 +206,7 @@ impl Shared {
     /// How far behind flush and compaction are, from 0 (not at all) to 1.
     fn pressure(&self) -> f64 {
         let (slow, stop) = L0_SLOW;
-        let l0 = self.files.settled_l0();
+        let l0 = self.files.l0_backlog();
         let files = l0.saturating_sub(slow) as f64 / (stop - slow) as f64;
         let limit = self.options.memtable_bytes as f64;
         let memory = (self.trees.memory_bytes() as f64 / limit - 0.8) / 0.2;
@@ -277,6 +277,8 @@ impl Shared {
                         tracing::warn!(%error, "could not compact");
                         self.files.counters.compactions_failed.fetch_add(1, Ordering::Relaxed);
                         let mut chores = self.chores.lock();
+                        // The damaged file is known now, the others can still be merged.
+                        chores.compact |= matches!(error, Error::Corruption { .. });
                         if !chores.closing {
                             self.chore.wait_for(&mut chores, RETRY_PAUSE);
                         }
@@ -461,6 +463,7 @@ impl Engine {
         let trees = shared.trees.all();
         let (files, set) = (&shared.files, shared.files.set());
         let levels = u8::try_from(set.levels.len()).unwrap_or(u8::MAX);
+        let damaged = set.all().filter(|(_, table)| table.is_damaged());
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             memory_bytes: shared.trees.memory_bytes(),
@@ -477,7 +480,8 @@ impl Engine {
             compactions_failed: load(&files.counters.compactions_failed),
             compaction_bytes_read: load(&files.counters.compaction_bytes_read),
             compaction_bytes_written: load(&files.counters.compaction_bytes_written),
-            corruptions: load(&files.counters.corruptions),
+            corruptions: load(&files.cache.corruptions),
+            damaged_files: damaged.map(|(_, table)| table.path().to_path_buf()).collect(),
             pause_time: Duration::from_nanos(load(&counters.pause_nanos)),
             rows: trees.iter().map(|tree| count(&tree.live)).sum(),
             trees: trees.iter().filter(|tree| count(&tree.live) > 0).count() as u64,

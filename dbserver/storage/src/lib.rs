@@ -7,8 +7,13 @@
 //! [`Transaction::commit`] releases locks at once and hands out a [`CommitTicket`], which resolves when the commit is
 //! durable: only then may a client be told.
 
+#![forbid(unsafe_code)]
+
 mod engine;
 mod error;
+#[cfg(test)]
+mod fuzz;
+pub mod inspect;
 pub mod io;
 mod key;
 mod lsm;

@@ -25,10 +25,12 @@ use crate::key::TreeId;
 use crate::sst::FileMeta;
 use crate::wal::{put_varint, take_u64, take_varint};
 
-const MAGIC: &[u8; 8] = b"PLIMMAN\0";
+pub(crate) const MAGIC: &[u8; 8] = b"PLIMMAN\0";
 const VERSION: u32 = 2;
-const NAME: &str = "MANIFEST";
-const NEW_NAME: &str = "MANIFEST.new";
+/// Its name.
+pub(crate) const MANIFEST: &str = "MANIFEST";
+/// That of the next one while it is written.
+pub(crate) const MANIFEST_NEW: &str = "MANIFEST.new";
 
 /// What a data directory consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,7 +53,8 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
-    fn encode(&self) -> Vec<u8> {
+    /// The file's bytes.
+    pub fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         for field in [self.segment_size, self.timestamp, self.replay_from, self.next_tree, self.next_file] {
             body.extend_from_slice(&field.to_le_bytes());
@@ -80,7 +83,8 @@ impl Manifest {
         bytes
     }
 
-    fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest> {
+    /// Of a file's bytes.
+    pub fn decode(path: &Path, bytes: &[u8]) -> Result<Manifest> {
         let Some((magic, rest)) = bytes.split_first_chunk::<8>().filter(|(magic, _)| *magic == MAGIC) else {
             return Err(Error::corrupt(path, 0, "a manifest", "something else"));
         };
@@ -96,7 +100,7 @@ impl Manifest {
         if got != crc {
             return Err(Error::corrupt(path, 12, format!("checksum {crc:08x}"), format!("{got:08x}")));
         }
-        let decoded = (|| {
+        let mut read = || {
             let mut manifest = Manifest {
                 segment_size: take_u64(&mut rest)?,
                 timestamp: take_u64(&mut rest)?,
@@ -117,26 +121,33 @@ impl Manifest {
                 rest = after;
                 manifest.files.push((*level, FileMeta::decode(&mut rest)?));
             }
-            Some(manifest)
-        })();
-        decoded.ok_or_else(|| Error::corrupt(path, 16, "a complete manifest", "the end of the file"))
+            rest.is_empty().then_some(manifest)
+        };
+        let decoded = read();
+        decoded.ok_or_else(|| {
+            let at = bytes.len().saturating_sub(rest.len()) as u64;
+            Error::corrupt(path, at, "a manifest", "nonsense")
+        })
     }
 
     /// The manifest of a directory, if it has one.
     pub fn load(io: &dyn Io, dir: &Path) -> Result<Option<Manifest>> {
-        let path = dir.join(NAME);
-        let file = match io.open(&path, OpenMode::Existing) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("open", &path, error)),
-        };
+        match Manifest::read(io, &dir.join(MANIFEST)) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    /// The manifest in a file.
+    pub fn read(io: &dyn Io, path: &Path) -> Result<Manifest> {
+        let file = io.open(path, OpenMode::Read).map_err(|error| Error::io("open", path, error))?;
         let read = || {
             let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(0)];
             file.read_at(&mut bytes, 0)?;
             Ok(bytes)
         };
-        let bytes: Vec<u8> = read().map_err(|error| Error::io("read", &path, error))?;
-        Manifest::decode(&path, &bytes).map(Some)
+        let bytes: Vec<u8> = read().map_err(|error| Error::io("read", path, error))?;
+        Manifest::decode(path, &bytes)
     }
 
     /// Makes this the manifest of the directory, durably.
@@ -146,7 +157,7 @@ impl Manifest {
 
     /// Writes it beside the one in force.
     pub fn write(&self, io: &dyn Io, dir: &Path) -> Result<Written> {
-        let new = dir.join(NEW_NAME);
+        let new = dir.join(MANIFEST_NEW);
         let file = io.open(&new, OpenMode::Create).map_err(|error| Error::io("create", &new, error))?;
         let written = file.write_at(&self.encode(), 0).and_then(|()| file.sync());
         written.map_err(|error| Error::io("write", &new, error))?;
@@ -161,7 +172,7 @@ pub(crate) struct Written(());
 impl Written {
     /// Replaces the manifest in force. Where that fails, either may be.
     pub fn put_in_force(self, io: &dyn Io, dir: &Path) -> Result<()> {
-        let (path, new): (PathBuf, PathBuf) = (dir.join(NAME), dir.join(NEW_NAME));
+        let (path, new): (PathBuf, PathBuf) = (dir.join(MANIFEST), dir.join(MANIFEST_NEW));
         io.rename(&new, &path).map_err(|error| Error::io("rename", &new, error))?;
         io.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
     }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::io::Io;
 use crate::key::{TreeId, Value};
 use crate::lsm::{FileSet, Files};
-use crate::manifest::Manifest;
+use crate::manifest::{MANIFEST, Manifest};
 use crate::memtable::{Cell, Change, Row, Tree, Trees, Version};
 use crate::mvcc::{TxnState, forget};
 use crate::options::Options;
@@ -114,7 +114,7 @@ fn create(io: &dyn Io, dir: &Path, sst_dir: &Path, segments: &Segments) -> Resul
     let first = segments.size.start_of(1);
     let orphaned = || {
         let got = "files of a database without it";
-        Error::corrupt(&dir.join("MANIFEST"), 0, "a manifest", got)
+        Error::corrupt(&dir.join(MANIFEST), 0, "a manifest", got)
     };
     let names = io.list(sst_dir).map_err(|error| Error::io("list", sst_dir, error))?;
     if names.iter().any(|name| file_number(name).is_some()) {

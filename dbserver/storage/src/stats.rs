@@ -36,6 +36,8 @@ pub struct Stats {
     pub compaction_bytes_written: u64,
     /// Times that a file was found damaged.
     pub corruptions: u64,
+    /// The files of which that is known; what else is in them can be read.
+    pub damaged_files: Vec<std::path::PathBuf>,
     /// Time that commits were held back because flush or compaction could not keep up.
     pub pause_time: Duration,
     /// Live rows of all trees, an estimate after a crash or a rollback to a savepoint.

@@ -21,7 +21,7 @@ pub trait Io: Send + Sync {
     /// Names of the files in a directory.
     fn list(&self, dir: &Path) -> std::io::Result<Vec<String>>;
 
-    /// Opens a file for reading and writing.
+    /// Opens a file.
     fn open(&self, path: &Path, mode: OpenMode) -> std::io::Result<Arc<dyn File>>;
 
     /// Renames a file, replacing the target.
@@ -55,6 +55,8 @@ pub trait Io: Send + Sync {
 /// How to open a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenMode {
+    /// It must exist, and is not written to.
+    Read,
     /// It must exist.
     Existing,
     /// It is created, or emptied where it exists.

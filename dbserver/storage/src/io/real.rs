@@ -36,8 +36,12 @@ impl Io for RealIo {
 
     fn open(&self, path: &Path, mode: OpenMode) -> std::io::Result<Arc<dyn File>> {
         let create = mode == OpenMode::Create;
-        let file =
-            fs::OpenOptions::new().read(true).write(true).create(create).truncate(create).open(path)?;
+        let file = fs::OpenOptions::new()
+            .read(true)
+            .write(mode != OpenMode::Read)
+            .create(create)
+            .truncate(create)
+            .open(path)?;
         Ok(Arc::new(RealFile(file)))
     }
 
@@ -54,7 +58,10 @@ impl Io for RealIo {
     }
 
     fn lock_dir(&self, dir: &Path) -> std::io::Result<Option<Box<dyn Send + Sync>>> {
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(dir.join("LOCK"))?;
+        let path = dir.join("LOCK");
+        // One that exists needs no writing: the directory may be on a volume that is mounted read-only, to be checked.
+        let create = || fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let file = fs::File::open(&path).or_else(|_| create())?;
         match file.try_lock() {
             // The lock ends with the file's descriptor, so also when the process is killed.
             Ok(()) => Ok(Some(Box::new(file))),

@@ -36,7 +36,7 @@ impl Shared {
                 set.remove(std::slice::from_ref(&table));
                 set.add(level, table);
             })?,
-            Job::Merge(sources, level) => self.merge(sources, level, &is_dropped)?,
+            Job::Merge { sources, level, around } => self.merge(sources, level, &around, &is_dropped)?,
         }
         files.counters.compactions.fetch_add(1, Ordering::Relaxed);
         Ok(true)
@@ -46,6 +46,7 @@ impl Shared {
         &self,
         sources: Vec<Vec<Arc<Table>>>,
         level: u8,
+        around: &[Arc<Table>],
         is_dropped: &dyn Fn(TreeId) -> bool,
     ) -> Result<()> {
         let files = &self.files;
@@ -59,19 +60,25 @@ impl Shared {
         let mut writing = Writing {
             shared: self,
             output: Output::new(files, if bottom { Codec::Zstd } else { Codec::Lz4 }),
+            stays: Output::new(files, Codec::Lz4),
+            around,
+            passed: 0,
             deeper,
             snapshots: self.snapshots.alive(),
         };
-        let written = Merge::of(sources, span, true).and_then(|merge| writing.write(merge, is_dropped));
-        written.inspect_err(|error| files.note(error))?;
+        writing.write(Merge::of(sources, span, true)?, is_dropped)?;
         let tables = writing.output.finish()?;
+        let stay = writing.stays.finish()?;
         let counters = &files.counters;
         let read: u64 = inputs.iter().map(|table| table.meta.bytes).sum();
         counters.compaction_bytes_read.fetch_add(read, Ordering::Relaxed);
-        let bytes: u64 = tables.iter().map(|table| table.meta.bytes).sum();
+        let bytes: u64 = tables.iter().chain(&stay).map(|table| table.meta.bytes).sum();
         counters.compaction_bytes_written.fetch_add(bytes, Ordering::Relaxed);
         files.install(|set, _| {
+            let of_inputs = |table| inputs.iter().any(|input| Arc::ptr_eq(input, table));
+            let place = set.l0.iter().position(of_inputs).unwrap_or(set.l0.len());
             set.remove(&inputs);
+            set.l0.splice(place..place, stay);
             tables.into_iter().for_each(|table| set.add(level, table));
         })
     }
@@ -81,6 +88,11 @@ impl Shared {
 struct Writing<'a> {
     shared: &'a Shared,
     output: Output<'a>,
+    /// What stays in L0: it may not pass the files `around`.
+    stays: Output<'a>,
+    around: &'a [Arc<Table>],
+    /// Of them those that end before the last key.
+    passed: usize,
     /// The levels below.
     deeper: &'a [Vec<Arc<Table>>],
     /// Timestamps of the snapshots alive, ascending. Later ones see the newest version of everything here.
@@ -174,17 +186,31 @@ impl Writing<'_> {
             if is_dropped(tree_of(user)) {
                 continue;
             }
+            let stays = self.go_around(user)?;
             versions.keep(&self.snapshots, || {
-                self.deeper.iter().all(|tables| {
-                    let at = tables.partition_point(|table| *table.meta.max < *user);
-                    tables.get(at).is_none_or(|table| !table.meta.spans(user))
-                })
+                !stays
+                    && self.deeper.iter().all(|tables| {
+                        let at = tables.partition_point(|table| *table.meta.max < *user);
+                        tables.get(at).is_none_or(|table| !table.meta.spans(user))
+                    })
             });
+            let output = if stays { &mut self.stays } else { &mut self.output };
             for (timestamp, value) in versions.iter() {
-                self.output.add(user, timestamp, value)?;
+                output.add(user, timestamp, value)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether the key lies in one of the files `around`. No file of the output spans one of them.
+    fn go_around(&mut self, user: &[u8]) -> Result<bool> {
+        let passed = self.around.iter().filter(|table| *table.meta.max < *user).count();
+        if passed != self.passed {
+            self.passed = passed;
+            self.output.end_file()?;
+            self.stays.end_file()?;
+        }
+        Ok(self.around.iter().any(|table| table.meta.spans(user)))
     }
 }
 

@@ -70,7 +70,6 @@ pub(crate) struct Counters {
     pub compaction_bytes_read: AtomicU64,
     pub compaction_bytes_written: AtomicU64,
     pub staged_bytes: AtomicU64,
-    pub corruptions: AtomicU64,
 }
 
 impl Files {
@@ -105,11 +104,9 @@ impl Files {
         self.set.load_full()
     }
 
-    /// Files of L0 that a compaction could take.
-    pub fn settled_l0(&self) -> usize {
-        let flushed = self.flushed();
-        let settled = |table: &&Arc<Table>| table.newest_commit().is_some_and(|commit| commit <= flushed);
-        self.set.load().l0.iter().filter(settled).count()
+    /// Files of L0 that wait for a compaction.
+    pub fn l0_backlog(&self) -> usize {
+        pick::l0_backlog(&self.set.load(), self.flushed())
     }
 
     /// All commits up to this one are in files.
@@ -215,8 +212,7 @@ impl Files {
     pub fn get(&self, tree: TreeId, key: &[u8], view: &FileView<'_>) -> Result<(Option<Value>, u64)> {
         let user = user_key(tree, key);
         let set = self.set.load();
-        let result = set.get(&user, hash(&user), view);
-        result.inspect_err(|error| self.note(error))
+        set.get(&user, hash(&user), view)
     }
 
     /// The newest committed value in the files, or the transaction's own; and when it was committed, 0 for its own.
@@ -230,15 +226,6 @@ impl Files {
     pub fn newest(&self, tree: TreeId, key: &[u8], own: &Arc<TxnState>) -> Result<Newest> {
         let user = user_key(tree, key);
         let set = self.set.load();
-        let result = set.newest(&user, hash(&user), own);
-        result.inspect_err(|error| self.note(error))
-    }
-
-    /// Counts damage that a reader met.
-    pub fn note(&self, error: &Error) {
-        if let Error::Corruption { .. } = error {
-            self.counters.corruptions.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(%error, "a data file is damaged");
-        }
+        set.newest(&user, hash(&user), own)
     }
 }

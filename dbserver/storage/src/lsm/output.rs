@@ -40,7 +40,8 @@ impl Output<'_> {
         writer.add(user, timestamp, value)
     }
 
-    fn end_file(&mut self) -> Result<()> {
+    /// The next version begins another file.
+    pub fn end_file(&mut self) -> Result<()> {
         if let Some(writer) = self.current.take() {
             self.done.push(writer.finish()?);
         }

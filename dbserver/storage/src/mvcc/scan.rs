@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use super::serializable::Span as Read;
 use super::snapshot::Snapshot;
-use crate::engine::Shared;
 use crate::error::Result;
 use crate::key::{Direction, Key, KeyRange, RowBuffer, TreeId, Value};
 use crate::lsm::{Merge, Span};
@@ -73,7 +72,7 @@ impl Scan {
         shared.log.check()?;
         let before = self.snapshot.is_tracked().then(|| Read::range(&self.range));
         if let Some(tree) = self.tree.clone() {
-            self.read(&shared, &tree, limit, out)?;
+            self.read(&tree, limit, out)?;
         }
         if let Some(before) = before {
             let passed = if self.done { before } else { before.passed(&self.range, self.direction) };
@@ -82,7 +81,7 @@ impl Scan {
         Ok(!self.done)
     }
 
-    fn read(&mut self, shared: &Shared, tree: &Tree, limit: usize, out: &mut RowBuffer) -> Result<()> {
+    fn read(&mut self, tree: &Tree, limit: usize, out: &mut RowBuffer) -> Result<()> {
         let bytes_max = (out.bytes() + BATCH_BYTES).min(RowBuffer::BYTES_MAX / 2);
         let end = out.len() + limit;
         for _ in 0..CHUNKS {
@@ -90,7 +89,7 @@ impl Scan {
                 break;
             }
             if !self.memory_chunk(tree, end, bytes_max, out) {
-                self.files_chunk(tree, end, bytes_max, out).inspect_err(|error| shared.files.note(error))?;
+                self.files_chunk(tree, end, bytes_max, out)?;
             }
         }
         Ok(())

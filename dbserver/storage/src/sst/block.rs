@@ -14,6 +14,7 @@
 //! found by a binary search, in both directions, without decoding anything.
 
 use std::cmp::Ordering;
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -27,6 +28,11 @@ const BLOCK_BYTES: usize = 8 << 10;
 const KEYS_BYTES_MAX: usize = 64 << 10;
 /// The largest block that can be: one row of the largest key and value.
 const RAW_MAX: usize = crate::engine::VALUE_MAX + (1 << 20);
+/// Bytes of keys in full that a block of rows can have: one key came when it was not full yet.
+const KEYS_BYTES_LIMIT: usize = KEYS_BYTES_MAX + crate::engine::KEY_MAX + 16;
+/// What lz4 can make of a byte at most, and what is expected of zstd.
+const LZ4_RATIO_MAX: usize = 255;
+const ZSTD_RATIO: usize = 64;
 /// Marks a deletion in an entry's end.
 const TOMBSTONE: u32 = 1 << 31;
 
@@ -61,7 +67,8 @@ impl Place<'_> {
         Place { user, inverted: u64::MAX }
     }
 
-    fn order(&self, other: &Place<'_>) -> Ordering {
+    /// How they lie in a file.
+    pub fn order(&self, other: &Place<'_>) -> Ordering {
         self.user.cmp(other.user).then(self.inverted.cmp(&other.inverted))
     }
 }
@@ -160,14 +167,30 @@ pub(crate) fn open(path: &Path, offset: u64, stored: &[u8]) -> Result<Vec<u8>> {
         return Err(Error::corrupt(path, offset, format!("a block of {length} bytes"), body.len()));
     }
     let raw_length = raw_length as usize;
-    match stored.get(12) {
-        Some(0) => Ok(body.to_vec()),
+    let raw = match stored.get(12) {
+        Some(0) => body.to_vec(),
+        Some(1) if raw_length / LZ4_RATIO_MAX > body.len() => Vec::new(),
         Some(1) => lz4_flex::block::decompress(body, raw_length)
-            .map_err(|error| Error::corrupt(path, offset, "an lz4 block", error)),
-        Some(2) => zstd::bulk::decompress(body, raw_length)
-            .map_err(|error| Error::corrupt(path, offset, "a zstd block", error)),
-        codec => Err(Error::corrupt(path, offset, "a known codec", format!("{codec:?}"))),
+            .map_err(|error| Error::corrupt(path, offset, "an lz4 block", error))?,
+        Some(2) => decompress(body, raw_length)
+            .map_err(|error| Error::corrupt(path, offset, "a zstd block", error))?,
+        codec => return Err(Error::corrupt(path, offset, "a known codec", format!("{codec:?}"))),
+    };
+    if raw.len() != raw_length {
+        let expected = format!("a block of {raw_length} bytes when uncompressed");
+        return Err(Error::corrupt(path, offset, expected, raw.len()));
     }
+    Ok(raw)
+}
+
+/// Memory is taken at once only for as much as the stored bytes make likely; for more, as it turns up.
+fn decompress(body: &[u8], raw_length: usize) -> std::io::Result<Vec<u8>> {
+    if raw_length <= (body.len().saturating_mul(ZSTD_RATIO)).max(2 * BLOCK_BYTES) {
+        return zstd::bulk::decompress(body, raw_length);
+    }
+    let mut raw = Vec::new();
+    zstd::stream::read::Decoder::new(body)?.take(raw_length as u64 + 1).read_to_end(&mut raw)?;
+    Ok(raw)
 }
 
 /// A block in memory.
@@ -181,11 +204,24 @@ pub(crate) struct Block {
 impl Block {
     /// Of the uncompressed bytes of a stored block.
     pub fn decode(path: &Path, offset: u64, raw: &[u8]) -> Result<Block> {
+        Block::decode_entries(path, offset, raw, KEYS_BYTES_LIMIT)
+    }
+
+    /// The same for an index: it has the last key of every block.
+    pub fn decode_index(path: &Path, offset: u64, raw: &[u8]) -> Result<Block> {
+        Block::decode_entries(path, offset, raw, TOMBSTONE as usize)
+    }
+
+    fn decode_entries(path: &Path, offset: u64, raw: &[u8], keys_bytes_max: usize) -> Result<Block> {
         let mut block = Block { bytes: Vec::with_capacity(raw.len() * 2), ends: Vec::new() };
+        let bytes_max = keys_bytes_max.saturating_add(raw.len());
         let (mut rest, mut key) = (raw, Vec::new());
         while !rest.is_empty() {
-            let entry = block.decode_entry(&mut rest, &mut key);
-            entry.ok_or_else(|| Error::corrupt(path, offset, "an entry", "nonsense"))?;
+            let entry = block.decode_entry(&mut rest, &mut key).filter(|()| block.bytes.len() <= bytes_max);
+            entry.ok_or_else(|| {
+                let got = format!("nonsense {} bytes before the end of the uncompressed block", rest.len());
+                Error::corrupt(path, offset, "an entry", got)
+            })?;
         }
         block.bytes.shrink_to_fit();
         block.ends.shrink_to_fit();

@@ -37,6 +37,8 @@ pub(crate) struct BlockCache {
     cache: Cache<CacheKey, Cached, Weigh>,
     pub hits: AtomicU64,
     pub misses: AtomicU64,
+    /// Times that what was to be loaded was damaged.
+    pub corruptions: AtomicU64,
 }
 
 impl BlockCache {
@@ -47,6 +49,7 @@ impl BlockCache {
             cache: Cache::with_weighter(items, bytes, Weigh),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            corruptions: AtomicU64::new(0),
         }
     }
 

@@ -17,10 +17,11 @@
 //! A *staged* file holds writes of one transaction from before its commit: where others have the timestamp it has the number of
 //! the statement that wrote, and all its versions count as committed when the transaction did ([`Staged`]).
 
-mod block;
+pub(crate) mod block;
 mod cache;
 mod cursor;
 mod filter;
+mod footer;
 mod meta;
 mod table;
 mod writer;
@@ -28,17 +29,22 @@ mod writer;
 pub(crate) use block::{Codec, Place};
 pub(crate) use cache::BlockCache;
 pub(crate) use cursor::Cursor;
+#[cfg(test)]
+pub(crate) use filter::build as build_filter;
 pub(crate) use filter::hash;
+pub(crate) use footer::read_ends;
 pub(crate) use meta::FileMeta;
 pub(crate) use table::{Entry, Staged, Table};
 pub(crate) use writer::SstWriter;
+#[cfg(test)]
+pub(crate) use {footer::Footer, table::Guide};
 
 use crate::key::TreeId;
 
-const MAGIC: &[u8; 8] = b"PLIMSST\0";
+pub(crate) const MAGIC: &[u8; 8] = b"PLIMSST\0";
 const END_MAGIC: &[u8; 8] = b"PLIMSSTE";
 const VERSION: u32 = 2;
-const FILE_HEADER: usize = 24;
+pub(crate) const FILE_HEADER: usize = 24;
 const FOOTER: usize = 80;
 
 /// Name of a file.

@@ -8,7 +8,8 @@ use parking_lot::RwLock;
 
 use super::block::{self, Block, Place};
 use super::cache::BlockCache;
-use super::{END_MAGIC, FILE_HEADER, FOOTER, FileMeta, MAGIC, VERSION, filter};
+use super::footer::{Footer, read_ends};
+use super::{FOOTER, FileMeta, filter};
 use crate::error::{Error, Result};
 use crate::io::{File, Io, OpenMode};
 use crate::mvcc::{Status, TxnState};
@@ -46,14 +47,24 @@ pub(crate) struct Table {
     io: Arc<dyn Io>,
     file: Arc<dyn File>,
     cache: Arc<BlockCache>,
-    /// Offset and bytes of index and filter.
-    guide: [(u64, u32); 2],
-    blocks: u32,
+    pub footer: Footer,
     /// Nothing names the file any more: it goes with the last who reads it.
     obsolete: AtomicBool,
+    /// A part of it could not be read: compaction leaves it where it is.
+    damaged: AtomicBool,
 }
 
 impl Guide {
+    /// Of the stored index and filter blocks, each with its offset.
+    pub fn decode(path: &Path, index: (u64, &[u8]), filter: (u64, &[u8]), blocks: u32) -> Result<Guide> {
+        let raw = block::open(path, index.0, index.1)?;
+        let decoded = Block::decode_index(path, index.0, &raw)?;
+        if decoded.len() != blocks as usize {
+            return Err(Error::corrupt(path, index.0, format!("{blocks} blocks"), decoded.len()));
+        }
+        Ok(Guide { index: decoded, filter: block::open(path, filter.0, filter.1)? })
+    }
+
     pub fn memory_bytes(&self) -> usize {
         self.index.memory_bytes() + self.filter.len()
     }
@@ -73,7 +84,13 @@ impl Guide {
         self.index.lower_bound(place)
     }
 
-    fn extent(&self, block: usize) -> Option<(u64, u32)> {
+    /// The last key of a block.
+    pub fn last_place(&self, block: usize) -> Option<Place<'_>> {
+        self.index.place(block)
+    }
+
+    /// Offset and bytes of a block.
+    pub fn extent(&self, block: usize) -> Option<(u64, u32)> {
         let place = self.index.value(block)??;
         let (offset, length) = place.split_first_chunk::<8>()?;
         Some((u64::from_le_bytes(*offset), u32::from_le_bytes(*length.first_chunk::<4>()?)))
@@ -89,50 +106,35 @@ impl Table {
         meta: FileMeta,
         staged: Option<Staged>,
     ) -> Result<Table> {
-        let file = io.open(path, OpenMode::Existing).map_err(|error| Error::io("open", path, error))?;
+        let file = io.open(path, OpenMode::Read).map_err(|error| Error::io("open", path, error))?;
         let length = file.len().map_err(|error| Error::io("read", path, error))?;
         let bytes = meta.bytes;
-        if length != bytes || bytes < (FILE_HEADER + FOOTER) as u64 {
+        if length != bytes {
             return Err(Error::corrupt(path, length, format!("{bytes} bytes"), format!("{length} bytes")));
         }
-        let number = meta.number;
-        let mut table = Table {
+        let (number, footer) = read_ends(path, &*file, length)?;
+        if number != meta.number {
+            return Err(Error::corrupt(path, 16, format!("file number {}", meta.number), number));
+        }
+        let counts = |entries, tombstones, newest| {
+            format!("{entries} entries, {tombstones} of them deletions, the newest of {newest}")
+        };
+        let got = counts(footer.entries, footer.tombstones, footer.newest);
+        let expected = counts(meta.entries, meta.tombstones, meta.newest);
+        if got != expected {
+            return Err(Error::corrupt(path, length - FOOTER as u64, expected, got));
+        }
+        Ok(Table {
             meta,
             staged,
             path: path.to_path_buf(),
             io: Arc::clone(io),
             file,
             cache: Arc::clone(cache),
-            guide: [(0, 0); 2],
-            blocks: 0,
+            footer,
             obsolete: AtomicBool::new(false),
-        };
-        let header = table.read(0, FILE_HEADER)?;
-        let version = u32_at(&header, 8);
-        if header.get(..8) != Some(MAGIC) {
-            return Err(Error::corrupt(path, 0, "a sorted file", "something else"));
-        }
-        if version != VERSION {
-            return Err(Error::UnknownFormat { file: path.to_path_buf(), version, known: VERSION });
-        }
-        if u64_at(&header, 16) != number {
-            return Err(Error::corrupt(path, 16, format!("file number {number}"), u64_at(&header, 16)));
-        }
-        let footer_at = bytes - FOOTER as u64;
-        let footer = table.read(footer_at, FOOTER)?;
-        let got = crc32c::crc32c(footer.get(..FOOTER - 12).unwrap_or_default());
-        let expected = u32_at(&footer, FOOTER - 12);
-        if footer.get(FOOTER - 8..) != Some(END_MAGIC) || got != expected {
-            let expected = format!("footer checksum {expected:08x}");
-            return Err(Error::corrupt(path, footer_at, expected, format!("{got:08x}")));
-        }
-        table.guide = [(u64_at(&footer, 0), u32_at(&footer, 8)), (u64_at(&footer, 16), u32_at(&footer, 24))];
-        table.blocks = u32_at(&footer, 12);
-        let entries = u64_at(&footer, 32);
-        if entries != table.meta.entries {
-            return Err(Error::corrupt(path, footer_at, format!("{} entries", table.meta.entries), entries));
-        }
-        Ok(table)
+            damaged: AtomicBool::new(false),
+        })
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
@@ -146,27 +148,39 @@ impl Table {
 
     /// Index and filter.
     pub fn guide(&self) -> Result<Arc<Guide>> {
-        self.cache.guide(self.meta.number, || {
-            let [(index, index_bytes), (filter, filter_bytes)] = self.guide;
-            let raw = block::open(&self.path, index, &self.read(index, index_bytes as usize)?)?;
-            let index_block = Block::decode(&self.path, index, &raw)?;
-            if index_block.len() != self.blocks as usize {
-                let expected = format!("{} blocks", self.blocks);
-                return Err(Error::corrupt(&self.path, index, expected, index_block.len()));
-            }
-            let filter = block::open(&self.path, filter, &self.read(filter, filter_bytes as usize)?)?;
-            Ok(Guide { index: index_block, filter })
-        })
+        let guide = self.cache.guide(self.meta.number, || {
+            let Footer { index, filter, blocks, .. } = self.footer;
+            let (stored, filter_stored) =
+                (self.read(index.0, index.1 as usize)?, self.read(filter.0, filter.1 as usize)?);
+            Guide::decode(&self.path, (index.0, &stored), (filter.0, &filter_stored), blocks)
+        });
+        guide.inspect_err(|error| self.note(error))
     }
 
     /// A block; `pass`: it is not worth keeping.
     pub fn block(&self, guide: &Guide, block: usize, pass: bool) -> Result<Arc<Block>> {
-        let nonsense = || Error::corrupt(&self.path, self.guide[0].0, "an index entry", "nonsense");
-        let (offset, length) = guide.extent(block).ok_or_else(nonsense)?;
-        self.cache.block(self.meta.number, offset, pass, || {
+        let nonsense = || Error::corrupt(&self.path, self.footer.index.0, "an index entry", "nonsense");
+        let extent = guide.extent(block).ok_or_else(nonsense);
+        let (offset, length) = extent.inspect_err(|error| self.note(error))?;
+        let block = self.cache.block(self.meta.number, offset, pass, || {
             let stored = self.read(offset, length as usize)?;
             Block::decode(&self.path, offset, &block::open(&self.path, offset, &stored)?)
-        })
+        });
+        block.inspect_err(|error| self.note(error))
+    }
+
+    /// Remembers and counts damage that a reader has met.
+    fn note(&self, error: &Error) {
+        if let Error::Corruption { .. } = error {
+            self.damaged.store(true, Ordering::Relaxed);
+            self.cache.corruptions.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "a data file is damaged");
+        }
+    }
+
+    /// Whether a part of it could not be read.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// Visits the versions of a key from this inverted timestamp on, newest first, until `each` answers false.
@@ -227,6 +241,11 @@ impl Table {
         meta
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Removes the file as soon as nobody reads it.
     pub fn set_obsolete(&self) {
         self.obsolete.store(true, Ordering::Release);
@@ -242,14 +261,6 @@ impl Drop for Table {
             tracing::warn!(%error, file = %self.path.display(), "could not remove a sorted file");
         }
     }
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes)
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
 #[cfg(test)]
@@ -324,8 +335,7 @@ mod tests {
         };
         read().unwrap();
         let good = std::fs::read(&path).unwrap();
-        // Bytes 12..16 of the header are reserved and not looked at.
-        for at in (0..good.len()).step_by(97).filter(|at| !(12..16).contains(at)) {
+        for at in (0..24).chain((24..good.len()).step_by(97)) {
             let mut damaged = good.clone();
             damaged[at] ^= 4;
             std::fs::write(&path, &damaged).unwrap();

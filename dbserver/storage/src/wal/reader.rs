@@ -17,6 +17,8 @@ pub(crate) struct Reader<'a> {
     /// Epoch of the last record: a record of an older one is what a crash left behind, not a part of the log.
     pub epoch: u32,
     payload: Vec<u8>,
+    /// Reads segments whatever their headers say: to find out whether one without was in use.
+    raw: bool,
 }
 
 /// A valid record.
@@ -24,12 +26,15 @@ pub(crate) struct Record<'a> {
     pub kind: Kind,
     /// Its position.
     pub lsn: u64,
+    /// When it was written, microseconds since 1970.
+    pub wall_us: u64,
+    pub epoch: u32,
     pub payload: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
     pub fn new(segments: &'a Segments, lsn: u64) -> Reader<'a> {
-        Reader { segments, cached: None, lsn, epoch: 0, payload: Vec::new() }
+        Reader { segments, cached: None, lsn, epoch: 0, payload: Vec::new(), raw: false }
     }
 
     /// The next record. `None` at the end of the log, or where it is damaged: see
@@ -40,7 +45,8 @@ impl<'a> Reader<'a> {
         let Some(kind) = Kind::from_byte(header.kind) else { return Ok(None) };
         self.epoch = header.epoch;
         self.lsn = lsn + record::record_bytes(header.length as usize) as u64;
-        Ok(Some(Record { kind, lsn, payload: &self.payload }))
+        let Header { wall_us, epoch, .. } = header;
+        Ok(Some(Record { kind, lsn, wall_us, epoch, payload: &self.payload }))
     }
 
     /// The record is valid in itself, and not older than the ones before it.
@@ -77,7 +83,7 @@ impl<'a> Reader<'a> {
             let offset = (lsn - size.start_of(segment)) as usize;
             let window = offset / WINDOW;
             if self.cached.as_ref().is_none_or(|(s, w, _)| (*s, *w) != (segment, window)) {
-                self.cached = Some((segment, window, self.segments.read(segment, window * WINDOW, WINDOW)?));
+                self.cached = Some((segment, window, self.window(segment, window)?));
             }
             let Some((_, _, Some(bytes))) = &self.cached else { return Ok(false) };
             let available = bytes.get(offset % WINDOW..).unwrap_or_default();
@@ -93,44 +99,77 @@ impl<'a> Reader<'a> {
         Ok(true)
     }
 
-    /// The log has no valid record here. Fine, if this is where writing stopped; but if a valid record follows that was
-    /// written when this place was durable already, the log is damaged and must not be cut short.
-    pub fn check_end(&mut self) -> Result<()> {
-        let end = self.lsn;
+    fn window(&self, segment: u64, window: usize) -> Result<Option<Vec<u8>>> {
+        let from = window * WINDOW;
+        if self.raw {
+            return self.segments.read_raw(segment, from, WINDOW);
+        }
+        self.segments.read(segment, from, WINDOW)
+    }
+
+    /// Whether a record was begun here that is not valid: the torn tail of the log's last batch.
+    pub fn is_torn(&mut self) -> Result<bool> {
+        let mut bytes = [0; HEADER];
+        Ok(self.read(self.lsn, &mut bytes)? && Header::decode(&bytes).lsn == self.lsn)
+    }
+
+    /// The first valid record of a segment that begins at or after a position, and the header of it.
+    pub fn find(&mut self, segment: u64, from: u64) -> Result<Option<Header>> {
         let size = self.segments.size;
+        let start = size.start_of(segment);
+        let first = from.saturating_sub(start) as usize;
+        let mut window: (usize, Option<Vec<u8>>) = (usize::MAX, None);
+        for offset in (first..size.payload() as usize).step_by(ALIGN) {
+            let (number, at) = (offset / WINDOW, offset % WINDOW);
+            if window.0 != number {
+                window = (number, self.window(segment, number)?);
+            }
+            let Some(bytes) = &window.1 else { return Ok(None) };
+            // The position in the header first: it rules out nearly all places without any work.
+            let lsn = start + offset as u64;
+            let named = bytes.get(at + 8..at + 16).and_then(|bytes| bytes.try_into().ok());
+            if named.is_some_and(|named| u64::from_le_bytes(named) != lsn) || at > bytes.len() {
+                continue;
+            }
+            if let Some(header) = self.record_at(lsn)? {
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    fn set_raw(&mut self, raw: bool) {
+        if self.raw != raw {
+            self.raw = raw;
+            self.cached = None;
+        }
+    }
+
+    /// The log has no valid record here. Fine, if this is where writing stopped; but if a valid record follows that was
+    /// written when this place was durable already, or in a file that is no segment (it was one when the record was written),
+    /// the log is damaged and must not be cut short.
+    pub fn check_end(&mut self) -> Result<()> {
+        let (end, size) = (self.lsn, self.segments.size);
         let first = size.segment_of(end);
         let last = self.segments.numbers()?.last().copied().unwrap_or(first);
         for segment in first..=last {
-            let start = size.start_of(segment);
-            let mut window: (usize, Vec<u8>) = (usize::MAX, Vec::new());
-            for offset in (0..size.payload() as usize).step_by(ALIGN) {
-                if window.0 != offset / WINDOW {
-                    let from = offset / WINDOW * WINDOW;
-                    let Some(bytes) = self.segments.read(segment, from, WINDOW)? else { break };
-                    window = (offset / WINDOW, bytes);
+            self.set_raw(!self.segments.is_present(segment)?);
+            let mut from = end.max(size.start_of(segment));
+            while let Some(header) = self.find(segment, from)? {
+                let got = format!("damage, with valid records after it at position {}", header.lsn);
+                if self.raw {
+                    let expected = format!("the header of a log segment of {} bytes", size.file_bytes());
+                    return Err(Error::corrupt(&self.segments.path(segment), 0, expected, got));
                 }
-                let lsn = start + offset as u64;
-                // The position in the header first: it rules out nearly all places without any work.
-                let at = offset % WINDOW;
-                let named = window.1.get(at + 8..at + 16).and_then(|bytes| bytes.try_into().ok());
-                let near_end = named.is_none();
-                if lsn <= end || (!near_end && named.map(u64::from_le_bytes) != Some(lsn)) {
-                    continue;
-                }
-                let Some(header) = self.record_at(lsn)? else { continue };
                 if header.batch > end {
-                    let path = self.segments.path(first);
-                    let got = format!("damage, with valid records after it at position {lsn}");
+                    let expected = format!("the log record at position {end}");
                     let offset = SEGMENT_HEADER + (end - size.start_of(first));
-                    return Err(Error::corrupt(
-                        &path,
-                        offset,
-                        format!("the log record at position {end}"),
-                        got,
-                    ));
+                    return Err(Error::corrupt(&self.segments.path(first), offset, expected, got));
                 }
+                from = header.lsn + ALIGN as u64;
             }
         }
+        self.set_raw(false);
         Ok(())
     }
 }

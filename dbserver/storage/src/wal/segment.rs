@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use crate::error::{Error, Result};
 use crate::io::{File, Io, OpenMode};
 
-const MAGIC: &[u8; 8] = b"PLIMWAL\0";
+pub(crate) const MAGIC: &[u8; 8] = b"PLIMWAL\0";
 const VERSION: u32 = 2;
 /// Bytes of the header.
 pub(crate) const SEGMENT_HEADER: u64 = 64;
@@ -57,7 +57,8 @@ impl SegmentSize {
         segment * self.payload()
     }
 
-    fn offset_of(self, lsn: u64) -> u64 {
+    /// Offset of a position in its segment's file.
+    pub fn offset_of(self, lsn: u64) -> u64 {
         SEGMENT_HEADER + lsn % self.payload()
     }
 }
@@ -102,20 +103,6 @@ impl Segments {
         Ok(file)
     }
 
-    fn header(&self, segment: u64) -> [u8; SEGMENT_HEADER as usize] {
-        let mut bytes = Vec::with_capacity(SEGMENT_HEADER as usize);
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&[0; 4]);
-        bytes.extend_from_slice(&segment.to_le_bytes());
-        bytes.extend_from_slice(&self.size.file_bytes().to_le_bytes());
-        let mut header = [0; SEGMENT_HEADER as usize];
-        header.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
-        let crc = crc32c::crc32c(&header).to_le_bytes();
-        header.iter_mut().skip(12).zip(crc).for_each(|(to, from)| *to = from);
-        header
-    }
-
     /// Makes a segment ready to be written. [`Error::DiskFull`] where there is no room.
     pub fn prepare(&self, segment: u64) -> Result<()> {
         let path = self.path(segment);
@@ -129,7 +116,7 @@ impl Segments {
             }
             None => self.fill_new(&path)?,
         };
-        let header = self.header(segment);
+        let header = encode_header(segment, self.size);
         let synced = file.write_at(&header, 0).and_then(|()| file.sync());
         synced.map_err(|error| Error::io("write", &path, error))?;
         self.io.sync_dir(&self.dir).map_err(|error| Error::io("sync", &self.dir, error))?;
@@ -162,10 +149,8 @@ impl Segments {
         Ok(self.read(segment, 0, 0)?.is_some())
     }
 
-    /// Up to `length` of a segment's log bytes, from an offset among them. `None` where the file is missing or not (yet)
-    /// this segment.
-    pub fn read(&self, segment: u64, from: usize, length: usize) -> Result<Option<Vec<u8>>> {
-        let path = self.path(segment);
+    /// A segment's file and its length in bytes, where it exists.
+    fn existing(&self, segment: u64) -> Result<Option<(Arc<dyn File>, u64)>> {
         let file = match self.file(segment) {
             Ok(file) => file,
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
@@ -173,19 +158,37 @@ impl Segments {
             }
             Err(error) => return Err(error),
         };
-        let file_bytes = file.len().map_err(|error| Error::io("read", &path, error))?;
+        let bytes = file.len().map_err(|error| Error::io("read", &self.path(segment), error))?;
+        Ok(Some((file, bytes)))
+    }
+
+    /// Up to `length` of a segment's log bytes, from an offset among them. `None` where the file is missing or not (yet)
+    /// this segment.
+    pub fn read(&self, segment: u64, from: usize, length: usize) -> Result<Option<Vec<u8>>> {
+        let Some((file, file_bytes)) = self.existing(segment)? else { return Ok(None) };
         if file_bytes < self.size.file_bytes() {
             return Ok(None);
         }
+        let path = self.path(segment);
         let mut header = [0; SEGMENT_HEADER as usize];
         file.read_at(&mut header, 0).map_err(|error| Error::io("read", &path, error))?;
-        if header != self.header(segment) {
+        if header != encode_header(segment, self.size) {
             check_version(&path, &header)?;
             return Ok(None);
         }
-        let mut bytes = vec![0; (self.size.payload() as usize).saturating_sub(from).min(length)];
+        self.read_raw(segment, from, length)
+    }
+
+    /// The same of a file that need not be a segment, nor as long as one.
+    pub fn read_raw(&self, segment: u64, from: usize, length: usize) -> Result<Option<Vec<u8>>> {
+        let Some((file, file_bytes)) = self.existing(segment)? else { return Ok(None) };
+        let there = file_bytes.min(self.size.file_bytes()).saturating_sub(SEGMENT_HEADER) as usize;
+        let mut bytes = vec![0; there.saturating_sub(from).min(length)];
+        if bytes.is_empty() {
+            return Ok(Some(bytes));
+        }
         file.read_at(&mut bytes, SEGMENT_HEADER + from as u64)
-            .map_err(|error| Error::io("read", &path, error))?;
+            .map_err(|error| Error::io("read", &self.path(segment), error))?;
         Ok(Some(bytes))
     }
 
@@ -251,6 +254,36 @@ impl Segments {
         let path = self.path(segment);
         self.io.remove(&path).map_err(|error| Error::io("remove", &path, error))
     }
+}
+
+fn encode_header(segment: u64, size: SegmentSize) -> [u8; SEGMENT_HEADER as usize] {
+    let mut bytes = Vec::with_capacity(SEGMENT_HEADER as usize);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&segment.to_le_bytes());
+    bytes.extend_from_slice(&size.file_bytes().to_le_bytes());
+    let mut header = [0; SEGMENT_HEADER as usize];
+    header.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+    let crc = crc32c::crc32c(&header).to_le_bytes();
+    header.iter_mut().skip(12).zip(crc).for_each(|(to, from)| *to = from);
+    header
+}
+
+/// What the header of a segment file says: its number, and the size of the log's segments.
+pub(crate) fn decode_header(path: &Path, bytes: &[u8]) -> Result<(u64, SegmentSize)> {
+    let header = bytes.first_chunk::<{ SEGMENT_HEADER as usize }>();
+    let header = header.ok_or_else(|| Error::corrupt(path, 0, "the header of a log segment", "its end"))?;
+    check_version(path, header)?;
+    let word = |at: usize| {
+        let bytes = header.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u64::from_le_bytes)
+    };
+    let (segment, size) = (word(16), SegmentSize(word(24)));
+    if SegmentSize::new(size.0) != size || *header != encode_header(segment, size) {
+        return Err(Error::corrupt(path, 0, "the header of a log segment", "something else"));
+    }
+    Ok((segment, size))
 }
 
 fn check_version(path: &Path, header: &[u8; SEGMENT_HEADER as usize]) -> Result<()> {

@@ -204,8 +204,8 @@ impl Io for SimIo {
         let mut machine = self.0.lock();
         machine.step()?;
         let inode = match (machine.names.get(path).copied(), mode) {
-            (Some(inode), OpenMode::Existing) => inode,
-            (None, OpenMode::Existing) => return Err(ErrorKind::NotFound.into()),
+            (Some(inode), OpenMode::Read | OpenMode::Existing) => inode,
+            (None, OpenMode::Read | OpenMode::Existing) => return Err(ErrorKind::NotFound.into()),
             (Some(inode), OpenMode::Create) => {
                 let file = machine.inodes.get_mut(&inode).unwrap();
                 file.live.clear();
