@@ -79,9 +79,14 @@ async fn draining_lets_statements_finish_and_keeps_what_was_committed() {
     client.batch_execute("create table t (a int)").await.unwrap();
     let mut idle = server.raw().await;
     let running = tokio::spawn(async move {
-        client.batch_execute("insert into t select 1 from pg_sleep(0.3)").await.unwrap();
+        client.batch_execute("insert into t select 1 from pg_sleep(0.5)").await.unwrap();
     });
-    server.until_status(|status| status["connections"]["byState"]["active"] == 1).await;
+    // Connections count as active while they start: the statement itself has to be seen.
+    let watch = server.connect().await;
+    let seen = "select 1 from pg_stat_activity where state = 'active' and query like 'insert into t%'";
+    while watch.query_opt(seen, &[]).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let address = server.address();
     let stopping = tokio::spawn(server.instance.take().unwrap().stop(Duration::from_secs(20)));
     assert_eq!(field(&idle.until(b'E').await, 'C'), "57P01");

@@ -742,9 +742,10 @@ impl Binder<'_> {
         let mut cast = Vec::with_capacity(args.len());
         for (i, (arg, ty)) in args.into_iter().zip(&resolved.arg_types).enumerate() {
             let declared = resolved.function.args.get(i).copied().or(resolved.function.variadic);
-            let arg = if declared == Some(Type::ANY) { self.padded(arg)? } else { arg };
+            let is_padded = declared == Some(Type::ANY) && arg.ty == Type::BPCHAR;
+            let arg = if is_padded { self.padded(arg)? } else { arg };
             // An untyped literal for "any" is text.
-            let ty = if *ty == Type::UNKNOWN { Type::TEXT } else { *ty };
+            let ty = if *ty == Type::UNKNOWN || is_padded { Type::TEXT } else { *ty };
             cast.push(self.coerce(arg, ty)?);
         }
         if let Some(first) = resolved.variadic {
@@ -758,7 +759,7 @@ impl Binder<'_> {
     /// A char(n) as long as it is declared, where its text is wanted as it is: values are held without their padding.
     fn padded(&mut self, arg: Expr) -> Result<Expr> {
         let length = arg.typmod - 4;
-        if arg.ty != Type::BPCHAR || length <= 0 {
+        if length <= 0 {
             return Ok(arg);
         }
         let resolved = functions::resolve("rpad", &[Type::TEXT, Type::INT4], false)?;

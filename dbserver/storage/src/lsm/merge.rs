@@ -108,11 +108,14 @@ impl Source {
 impl Merge {
     /// Over all files of a set that have keys in the span.
     pub fn new(set: &FileSet, span: Span) -> Result<Merge> {
-        let l0 = set.l0.iter().map(std::slice::from_ref);
-        let groups = l0.chain(set.levels.iter().map(Vec::as_slice));
-        let sources =
-            groups.map(|tables| tables.iter().filter(|table| span.overlaps(table)).cloned().collect());
-        Merge::of(sources.collect(), span, false)
+        let l0 = set.l0.iter().filter(|table| span.overlaps(table)).map(std::slice::from_ref);
+        let levels = set.levels.iter().map(|tables| {
+            let from = tables.partition_point(|table| table.meta.max < span.lower.0);
+            let to = tables.partition_point(|table| table.meta.min <= span.upper.0);
+            tables.get(from..to).unwrap_or_default()
+        });
+        let sources = l0.chain(levels).map(<[_]>::to_vec).collect();
+        Merge::of(sources, span, false)
     }
 
     /// Over these files: each vector in the order of its keys, the vectors newest first.
