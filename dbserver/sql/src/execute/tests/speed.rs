@@ -158,7 +158,8 @@ fn speed_of_bulk_writes_and_reads() {
             row_key: false,
             access: Access::Full,
             filter,
-            estimated_rows: 0.0,
+            estimate: crate::plan::ScanEstimate::default(),
+            bound: None,
         })
     };
     timed("scan two columns", rows, || drain(narrow(None)));

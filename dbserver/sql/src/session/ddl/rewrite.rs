@@ -23,7 +23,8 @@ pub(super) fn scan(table: &Arc<Table>, row_key: bool) -> Arc<Plan> {
         row_key,
         access: Access::Full,
         filter: None,
-        estimated_rows: 0.0,
+        estimate: crate::plan::ScanEstimate::default(),
+        bound: None,
     }))
 }
 
