@@ -90,10 +90,8 @@ fn plan_on_stack<'a>(
         Some(plan) => PlannedKind::Point(plan),
         None => PlannedKind::Tree(crate::optimize::optimize(bound.plan, context)?),
     };
-    let wants_values = matches!(&kind, PlannedKind::Tree(plan) if crate::optimize::wants_values(plan));
     Ok(PlannedStatement {
         kind,
-        wants_values,
         params,
         columns,
         read_only,
@@ -295,7 +293,7 @@ impl<'a> Binder<'a> {
             .collect()
     }
     /// Checks and index keys of a table, bound once per plan.
-    pub(super) fn table_checks(&self, table: &Arc<Table>, with_checks: bool) -> Result<TableChecks> {
+    fn table_checks(&self, table: &Arc<Table>, with_checks: bool) -> Result<TableChecks> {
         let mut bound = TableChecks::default();
         if with_checks {
             for check in &table.checks {

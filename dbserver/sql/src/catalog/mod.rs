@@ -148,8 +148,6 @@ pub struct Index {
     pub constraint: bool,
     /// WHERE of a partial index, as SQL text.
     pub predicate: Option<String>,
-    /// It has an entry for each row, and may be read (`indisvalid`). Writers keep it up in any case.
-    pub valid: bool,
 }
 
 /// A key column of an index.

@@ -73,9 +73,6 @@ enum KindRow {
         constraint: bool,
         #[serde(default)]
         predicate: Option<String>,
-        /// Not valid.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        invalid: bool,
     },
     Sequence {
         ty: Oid,
@@ -223,7 +220,6 @@ fn relation_row(relation: &Relation) -> Result<RelationRow> {
             unique: i.unique,
             constraint: i.constraint,
             predicate: i.predicate.clone(),
-            invalid: !i.valid,
         },
         RelationKind::Sequence(s) => KindRow::Sequence {
             ty: s.ty.0,
@@ -281,7 +277,7 @@ fn relation(oid: Oid, row: RelationRow) -> Result<(Relation, Vec<Oid>)> {
                 referenced_by,
             }))
         }
-        KindRow::Index { table, tree, keys, unique, constraint, predicate, invalid } => {
+        KindRow::Index { table, tree, keys, unique, constraint, predicate } => {
             RelationKind::Index(Arc::new(Index {
                 oid,
                 name: row.name.clone(),
@@ -299,7 +295,6 @@ fn relation(oid: Oid, row: RelationRow) -> Result<(Relation, Vec<Oid>)> {
                 unique,
                 constraint,
                 predicate,
-                valid: !invalid,
             }))
         }
         KindRow::Sequence { ty, start, increment, min, max, cache, cycle, owned_by } => {

@@ -13,7 +13,7 @@ mod digest;
 mod format;
 mod json;
 mod kernel;
-pub(crate) mod like;
+mod like;
 mod math;
 mod operator_table;
 mod operators;

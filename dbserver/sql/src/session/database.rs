@@ -6,7 +6,6 @@ use crate::error::Result;
 use crate::execute::RowNumbers;
 use crate::session::plan_cache::PlanCache;
 use crate::session::sequences::Sequences;
-use crate::session::writers::Writers;
 use crate::session::{Activity, Session};
 use parking_lot::RwLock;
 use plimsoll_storage::{Engine, Transaction};
@@ -94,7 +93,6 @@ pub struct Database {
     pub(crate) sequences: Sequences,
     pub(crate) row_numbers: RowNumbers,
     pub(crate) activity: crate::statistics::Activity,
-    pub(crate) writers: Arc<Writers>,
 }
 
 impl Database {
@@ -118,7 +116,6 @@ impl Database {
             sequences: Sequences::default(),
             row_numbers: RowNumbers::default(),
             activity: crate::statistics::Activity::default(),
-            writers: Arc::default(),
         }))
     }
     /// The storage engine.

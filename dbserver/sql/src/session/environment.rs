@@ -147,9 +147,6 @@ impl SessionFunctions for Environment {
     fn table_activity(&self, table: crate::types::Oid) -> crate::statistics::TableActivity {
         self.database.table_activity(table)
     }
-    fn locks(&self) -> Vec<(u64, i32, u64, bool)> {
-        self.database.writers.locks()
-    }
     fn transaction_id(&self) -> u64 {
         self.transaction_id.load(Ordering::Relaxed)
     }

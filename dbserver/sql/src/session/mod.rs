@@ -11,7 +11,6 @@ mod copy_rows;
 mod cursor;
 pub mod database;
 mod ddl;
-mod deadlock;
 mod environment;
 pub(crate) mod foreign_keys;
 mod parameters;
@@ -25,7 +24,6 @@ mod simple;
 mod statement;
 mod transaction;
 mod utilities;
-mod writers;
 
 pub(crate) use ddl::has_order;
 pub(crate) use statement::cursor::is_reserved_word;
@@ -161,10 +159,6 @@ pub trait SessionFunctions {
     /// What happened to a table since the process began.
     fn table_activity(&self, _table: crate::types::Oid) -> crate::statistics::TableActivity {
         crate::statistics::TableActivity::default()
-    }
-    /// Locks on relations: transaction, process, OID (0: the catalog), and whether it holds it alone. For `pg_locks`.
-    fn locks(&self) -> Vec<(u64, i32, u64, bool)> {
-        Vec::new()
     }
     /// Id of the transaction, `txid_current()`.
     fn transaction_id(&self) -> u64;

@@ -75,10 +75,6 @@ impl Session {
                 self.plan(text, &declared, kind).ok()?
             }
         };
-        if plan.statement.wants_values {
-            // With its values it gets a plan of its own.
-            return None;
-        }
         let params = parameterized
             .literals
             .iter()

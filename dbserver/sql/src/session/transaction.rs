@@ -11,7 +11,6 @@ use crate::session::environment::Environment;
 use crate::session::foreign_keys::ConstraintModes;
 use crate::session::settings::SettingsMark;
 use crate::session::statement::{IsolationLevel, Modes};
-use crate::session::writers::Mark;
 use crate::session::{EvalContext, EvalSettings, Mode, Step, TransactionStatus, Wait};
 use crate::statistics::Changes;
 use crate::types::{Datum, Oid};
@@ -43,8 +42,6 @@ pub(crate) struct OpenTransaction {
     settings: SettingsMark,
     /// Objects locked, and whether exclusively.
     locked: Vec<(u64, bool)>,
-    /// Its entry among those that hold locks.
-    mark: Option<Mark>,
     /// Rows it has written, by table.
     pub changes: Changes,
     /// A statement has run: the isolation is settled.
@@ -125,10 +122,6 @@ impl Session {
         }
         self.transaction.as_mut().ok_or_else(|| SqlError::internal("no transaction"))
     }
-    /// An implicit transaction of this isolation.
-    pub(crate) fn begin_implicit(&mut self, isolation: IsolationLevel) -> Result<()> {
-        self.begin_transaction(Modes { isolation: Some(isolation), ..Modes::default() }, false)
-    }
     fn begin_transaction(&mut self, modes: Modes, explicit: bool) -> Result<()> {
         let (isolation, read_only, deferrable, settings) = {
             let mut settings = self.environment.settings.lock();
@@ -167,7 +160,6 @@ impl Session {
             savepoints: Vec::new(),
             settings,
             locked: Vec::new(),
-            mark: None,
             changes: Changes::default(),
             used: false,
             key_events: KeyEvents::default(),
@@ -299,8 +291,6 @@ impl Session {
             match transaction.storage.lock_object(object, strength)? {
                 None => {
                     transaction.locked.push((object, exclusive));
-                    let (id, pid) = (transaction.storage.id(), self.environment.options.backend_pid);
-                    self.database.writers.lock(&mut transaction.mark, id, pid, (object, exclusive));
                     return Ok(Ok(true));
                 }
                 Some(wait) if mode == Mode::Inline => return Ok(Err(wait)),

@@ -367,7 +367,6 @@ pub fn table(unique: bool) -> (Arc<Table>, TableChecks) {
         unique,
         constraint: unique,
         predicate: None,
-        valid: true,
     };
     let table = Table {
         oid: 16384,
@@ -399,8 +398,7 @@ pub fn scan(table: &Arc<Table>, access: Access, row_key: bool) -> Plan {
         row_key,
         access,
         filter: None,
-        estimate: crate::plan::ScanEstimate::default(),
-        bound: None,
+        estimated_rows: 0.0,
     })
 }
 

@@ -158,8 +158,7 @@ fn speed_of_bulk_writes_and_reads() {
             row_key: false,
             access: Access::Full,
             filter,
-            estimate: crate::plan::ScanEstimate::default(),
-            bound: None,
+            estimated_rows: 0.0,
         })
     };
     timed("scan two columns", rows, || drain(narrow(None)));

@@ -297,7 +297,6 @@ impl Session {
                     unique: index.unique,
                     constraint: false,
                     predicate: index.predicate.clone(),
-                    valid: true,
                 });
             }
         }
@@ -457,7 +456,6 @@ impl Session {
             unique: true,
             constraint: true,
             predicate: None,
-            valid: true,
         })
     }
     /// Makes columns the primary key in the catalog; the rows must be (or become) ordered by it.
@@ -498,7 +496,6 @@ impl Session {
                 unique: true,
                 constraint: true,
                 predicate: None,
-                valid: true,
             };
             catalog.insert_relation(index_oid, schema, name, RelationKind::Index(Arc::new(index)));
             Ok(())

@@ -6,7 +6,7 @@ use crate::context::QueryContext;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::client::Session;
 use crate::session::statement::CreateIndex;
-use crate::types::{Oid, Physical, Type};
+use crate::types::{Physical, Type};
 use std::sync::Arc;
 
 /// Whether values of a type have an order that an index can keep.
@@ -26,28 +26,20 @@ pub(super) fn no_operator_class(ty: Type) -> SqlError {
 }
 
 impl Session {
-    /// CREATE INDEX with its table locked against writers.
     pub(super) fn create_index(&mut self, create: &CreateIndex, query: &QueryContext) -> Result<()> {
+        if create.concurrently && self.transaction.as_ref().is_some_and(|t| t.explicit) {
+            return Err(SqlError::new(
+                sqlstate::ACTIVE_SQL_TRANSACTION,
+                "CREATE INDEX CONCURRENTLY cannot run inside a transaction block",
+            ));
+        }
         let oid = self.require_table(&create.table)?.oid;
         self.lock_for_ddl(oid, query)?;
-        match self.register_index(oid, create, true)? {
-            Some(_) => self.build_last_index(oid, query),
-            None => Ok(()),
-        }
-    }
-
-    /// Puts an index without entries into the catalog; gives its OID, none with IF NOT EXISTS where the name is taken.
-    pub(super) fn register_index(
-        &mut self,
-        oid: Oid,
-        create: &CreateIndex,
-        valid: bool,
-    ) -> Result<Option<Oid>> {
         let table = self.table(oid)?;
         if let Some(name) = &create.name
             && self.already_exists(table.schema, name, create.if_not_exists)?
         {
-            return Ok(None);
+            return Ok(());
         }
         let keys = self.index_keys(&table, create)?;
         if let Some(predicate) = &create.predicate {
@@ -77,9 +69,8 @@ impl Session {
         };
         let tree = self.database.engine().allocate_tree()?;
         self.change_catalog(|catalog| {
-            let number = catalog.allocate_oid();
             let index = Index {
-                oid: number,
+                oid: catalog.allocate_oid(),
                 name,
                 table: oid,
                 tree,
@@ -87,11 +78,10 @@ impl Session {
                 unique: create.unique,
                 constraint: false,
                 predicate: create.predicate.clone(),
-                valid,
             };
-            catalog.insert_index(table.schema, index)?;
-            Ok(Some(number))
-        })
+            catalog.insert_index(table.schema, index)
+        })?;
+        self.build_last_index(oid, query)
     }
 
     fn index_keys(&self, table: &Arc<Table>, create: &CreateIndex) -> Result<Vec<IndexKey>> {

@@ -23,8 +23,7 @@ pub(super) fn scan(table: &Arc<Table>, row_key: bool) -> Arc<Plan> {
         row_key,
         access: Access::Full,
         filter: None,
-        estimate: crate::plan::ScanEstimate::default(),
-        bound: None,
+        estimated_rows: 0.0,
     }))
 }
 
