@@ -30,8 +30,8 @@ pub use engine::Engine;
 pub use error::{ConflictReason, Error, LockName, Result, WaitsFor};
 pub use key::{Direction, Key, KeyRange, RowBuffer, TreeId, Value};
 pub use mvcc::{
-    BatchWrite, CommitTicket, Insert, Isolation, LockMode, LockOutcome, LockWait, ObjectLock, Savepoint,
-    Scan, Snapshot, Transaction, WaitPolicy, Write,
+    BatchWrite, CommitTicket, Insert, Isolation, Load, LockMode, LockOutcome, LockWait, ObjectLock,
+    Savepoint, Scan, Snapshot, Transaction, WaitPolicy, Write,
 };
 pub use options::{FatalHook, Options};
 pub use stats::Stats;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use plimsoll_storage::io::Io;
 use plimsoll_storage::{
-    Direction, Engine, Error, Isolation, KeyRange, LockMode, LockOutcome, Options, RowBuffer, Snapshot,
+    Direction, Engine, Error, Isolation, KeyRange, Load, LockMode, LockOutcome, Options, RowBuffer, Snapshot,
     Transaction, TreeId, WaitPolicy, Write,
 };
 use support::{Faults, SimIo};
@@ -67,6 +67,71 @@ fn keys(snapshot: &Snapshot) -> usize {
     let mut scan = snapshot.scan(TREE, KeyRange::all(), Direction::Forward);
     while scan.next_batch(100, &mut rows).unwrap() {}
     rows.len()
+}
+
+/// Rows of a load, of keys 0, 1, 2 …
+fn ascending(count: u32, value: &[u8]) -> RowBuffer {
+    let mut rows = RowBuffer::new();
+    (0..count).for_each(|key| assert!(rows.push(&key.to_be_bytes(), value)));
+    rows
+}
+
+#[test]
+fn a_load_is_seen_by_the_next_statement_and_by_others_after_the_commit() {
+    let engine = open(&SimIo::new(1), 1 << 20);
+    let txn = engine.begin(Isolation::ReadCommitted);
+    let mut load = Load::new(TREE);
+    let rows = ascending(1000, &[7; 100]);
+    assert_eq!(txn.load(&mut load, &rows, 0).unwrap(), 1000);
+    assert_eq!(txn.load(&mut load, &rows, 0).unwrap(), 0, "what does not ascend is not taken");
+    assert!(txn.finish_load(load).unwrap().is_empty());
+    assert_eq!(keys(&txn.snapshot()), 0, "not by its own statement");
+    txn.new_statement();
+    assert_eq!(keys(&txn.snapshot()), 1000);
+    assert!(engine.stats().wal_bytes_since_checkpoint < 1000, "the log has none of them");
+    // Its rows are its own until then.
+    let other = engine.begin(Isolation::ReadCommitted);
+    assert!(matches!(other.put(TREE, &5u32.to_be_bytes(), b"x"), Ok(Write::Blocked(_))));
+    assert_eq!(keys(&other.snapshot()), 0);
+    commit(&engine, &txn);
+    other.new_statement();
+    assert_eq!(keys(&other.snapshot()), 1000);
+    assert!(matches!(other.put(TREE, &5u32.to_be_bytes(), b"x"), Ok(Write::Done)));
+}
+
+#[test]
+fn a_small_load_is_given_back_and_an_abandoned_one_leaves_no_file() {
+    let io = SimIo::new(1);
+    let engine = open(&io, 1 << 20);
+    let files = || io.list(Path::new("/data/sst")).unwrap().len();
+    let txn = engine.begin(Isolation::ReadCommitted);
+    let mut load = Load::new(TREE);
+    assert_eq!(txn.load(&mut load, &ascending(3, b"v"), 0).unwrap(), 3);
+    let few = txn.finish_load(load).unwrap();
+    assert_eq!((few.len(), files()), (3, 0));
+    let mut load = Load::new(TREE);
+    assert_eq!(txn.load(&mut load, &ascending(1000, &[7; 100]), 0).unwrap(), 1000);
+    assert_eq!(files(), 1);
+    drop(load);
+    assert_eq!(files(), 0);
+    txn.new_statement();
+    assert_eq!(keys(&txn.snapshot()), 0);
+}
+
+#[test]
+fn a_load_goes_with_its_savepoint() {
+    let engine = open(&SimIo::new(1), 1 << 20);
+    let txn = engine.begin(Isolation::ReadCommitted);
+    put(&txn, 5000, b"stays");
+    let savepoint = txn.savepoint();
+    let mut load = Load::new(TREE);
+    assert_eq!(txn.load(&mut load, &ascending(1000, &[7; 100]), 0).unwrap(), 1000);
+    assert!(txn.finish_load(load).unwrap().is_empty());
+    txn.rollback_to(&savepoint);
+    txn.new_statement();
+    assert_eq!(keys(&txn.snapshot()), 1);
+    commit(&engine, &txn);
+    assert_eq!(keys(&engine.begin(Isolation::ReadCommitted).snapshot()), 1);
 }
 
 #[test]

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use plimsoll_storage::io::Io;
 use plimsoll_storage::{
-    BatchWrite, CommitTicket, Direction, Engine, Error, Insert, Isolation, KeyRange, LockMode, LockOutcome,
-    Options, RowBuffer, Savepoint, Scan, Snapshot, Transaction, TreeId, WaitPolicy, Write,
+    BatchWrite, CommitTicket, Direction, Engine, Error, Insert, Isolation, KeyRange, Load, LockMode,
+    LockOutcome, Options, RowBuffer, Savepoint, Scan, Snapshot, Transaction, TreeId, WaitPolicy, Write,
 };
 use rand::prelude::*;
 use support::{Faults, SimIo};
@@ -134,6 +134,8 @@ struct Simulation {
     history: History,
     fatal: Arc<Mutex<Option<Error>>>,
     trees: Vec<u64>,
+    /// Keys that nobody has used yet begin with this.
+    fresh: u32,
 }
 
 impl Simulation {
@@ -523,11 +525,56 @@ impl Simulation {
                     self.done(open, others, Ok(Write::Done), op);
                 }
             }
+            13 if !open.failed => self.load(open, others),
             _ => {
                 let length = self.rng.random_range(0..60);
                 let value = (0..length).map(|_| self.rng.random()).collect();
                 self.put(open, others, value);
             }
+        }
+    }
+
+    /// Rows with keys of its own, some of them enough for files.
+    fn load(&mut self, open: &mut Open, others: &[Open]) {
+        let (tree, _) = self.key();
+        let mut load = Load::new(TreeId(tree));
+        let mut ops = Vec::new();
+        let mut outcome = Ok(());
+        for _ in 0..self.rng.random_range(1..6) {
+            let mut rows = RowBuffer::new();
+            for _ in 0..self.rng.random_range(1..8) {
+                self.fresh += 1;
+                let mut key = vec![200];
+                key.extend_from_slice(&self.fresh.to_be_bytes());
+                let value = vec![self.rng.random(); self.rng.random_range(0..1_500)];
+                rows.push(&key, &value);
+                ops.push(Op::Put(tree, key, value));
+            }
+            outcome = open.txn.load(&mut load, &rows, 0).map(|taken| assert_eq!(taken, rows.len()));
+            // What does not ascend is not taken.
+            assert!(outcome.is_err() || matches!(open.txn.load(&mut load, &rows, 0), Ok(0)));
+            if outcome.is_err() {
+                break;
+            }
+        }
+        if outcome.is_ok() && self.rng.random_bool(0.1) {
+            // What is forgotten leaves nothing behind but full files, which go with the transaction.
+            drop(load);
+            open.failed = true;
+            return;
+        }
+        let few = outcome.and_then(|()| open.txn.finish_load(load));
+        let done = few.and_then(|few| open.txn.put_batch(TreeId(tree), &few, 0));
+        match done {
+            Ok(BatchWrite::Done) => {}
+            Ok(_) => panic!("seed {}: a fresh key is somebody's", self.seed),
+            Err(error) => {
+                self.expected(&error);
+                open.failed = true;
+            }
+        }
+        if !open.failed {
+            ops.into_iter().for_each(|op| self.done(open, others, Ok(Write::Done), op));
         }
     }
 
@@ -592,6 +639,7 @@ fn simulate(seed: u64) {
         history: History::default(),
         fatal: Arc::default(),
         trees: vec![],
+        fresh: 0,
     };
     for _ in 0..5 {
         let engine = simulation.recover();

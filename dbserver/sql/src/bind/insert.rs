@@ -93,7 +93,7 @@ impl Binder<'_> {
         let alias = insert_alias(insert, &table);
         self.frame_mut()?.scope = table_scope(&table, &alias);
         let (returning, columns) = self.returning(insert.returning.as_deref())?;
-        let checks = self.table_checks(&table, true)?;
+        let checks = Arc::new(self.table_checks(&table, true)?);
         let plan =
             Plan::Insert(Box::new(Insert { table: Arc::clone(&table), input, checks, conflict, returning }));
         Ok(Bound { plan, columns, tag: "INSERT 0" })

@@ -3,7 +3,7 @@
 use crate::catalog::Table;
 use crate::expr::{Expr, ExprKind};
 use crate::optimize::keys;
-use crate::plan::{Access, Plan, PointPlan, Scan, visit};
+use crate::plan::{Access, Plan, PointPlan, Scan, TableChecks, visit};
 use crate::types::Type;
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ pub(super) fn detect(plan: &Plan) -> Option<PointPlan> {
             Some(PointPlan::Insert {
                 table: Arc::clone(&insert.table),
                 values: plain(values)?.to_vec(),
-                checks: insert.checks.clone(),
+                checks: TableChecks::clone(&insert.checks),
                 returning: plain(&insert.returning)?.to_vec(),
             })
         }

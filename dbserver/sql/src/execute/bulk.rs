@@ -14,13 +14,15 @@ use crate::statistics::Change;
 use crate::types::Datum;
 use crate::types::table_row::row_number_key;
 use crate::vector::{BATCH_ROWS_MAX, Batch};
-use plimsoll_storage::{BatchWrite, RowBuffer, TreeId};
+use plimsoll_storage::{BatchWrite, Load, RowBuffer, TreeId};
 use std::sync::Arc;
 
-/// Writes new rows of a table. Conflicting ones are errors.
-pub struct TableWriter<'p> {
+/// Writes new rows of a table. Conflicting ones are errors. What it has taken is in the table when it has been finished.
+pub struct TableWriter {
     access: Arc<Access>,
-    checks: &'p TableChecks,
+    checks: Arc<TableChecks>,
+    /// Nobody else can write rows with these keys, as long as they come in order: they go to files when they are many.
+    load: Option<Load>,
     rows: RowBuffer,
     entries: RowBuffer,
     key: Vec<u8>,
@@ -30,12 +32,16 @@ pub struct TableWriter<'p> {
     conflict: Option<usize>,
 }
 
-impl<'p> TableWriter<'p> {
+impl TableWriter {
     /// A writer of rows with these constraints and index keys.
-    pub fn new(table: &Arc<Table>, checks: &'p TableChecks) -> Self {
+    pub fn new(table: &Arc<Table>, checks: Arc<TableChecks>) -> Self {
+        let access = Access::of(table);
+        // Row numbers are taken for one statement alone, and ascend.
+        let load = (!access.has_primary_key()).then(|| Load::new(table.tree));
         Self {
-            access: Access::of(table),
+            access,
             checks,
+            load,
             rows: RowBuffer::new(),
             entries: RowBuffer::new(),
             key: Vec::new(),
@@ -45,14 +51,23 @@ impl<'p> TableWriter<'p> {
         }
     }
 
+    /// The same for a table whose tree is new and that nobody else can write to.
+    pub fn of_new_tree(table: &Arc<Table>, checks: Arc<TableChecks>) -> Self {
+        Self { load: Some(Load::new(table.tree)), ..Self::new(table, checks) }
+    }
+
+    /// Ends the writing; answers how many rows were written.
+    ///
+    /// # Errors
+    /// As [`TableWriter::write`].
+    pub fn finish(mut self, ctx: &ExecContext<'_>) -> Result<u64> {
+        self.end_load(ctx)?;
+        Ok(self.written)
+    }
+
     /// After 23505: which row of the batch it was.
     pub fn conflict(&self) -> Option<usize> {
         self.conflict
-    }
-
-    /// Rows written so far.
-    pub fn written(&self) -> u64 {
-        self.written
     }
 
     /// Writes rows of datums, one per live column.
@@ -73,7 +88,7 @@ impl<'p> TableWriter<'p> {
     /// # Errors
     /// 23502, 23514.
     pub fn check(&self, batch: &Batch, ctx: &mut ExecContext<'_>) -> Result<()> {
-        check_batch(&self.access, self.checks, batch, ctx)
+        check_batch(&self.access, &self.checks, batch, ctx)
     }
 
     /// Writes the rows of a batch, whose columns are the table's live ones.
@@ -82,7 +97,7 @@ impl<'p> TableWriter<'p> {
     /// 23502, 23514, 23505; 57014 in a wait; what storage fails with.
     pub fn write(&mut self, batch: &Batch, ctx: &mut ExecContext<'_>) -> Result<()> {
         ctx.check()?;
-        check_batch(&self.access, self.checks, batch, ctx)?;
+        check_batch(&self.access, &self.checks, batch, ctx)?;
         self.write_unchecked(batch, ctx)
     }
 
@@ -112,8 +127,7 @@ impl<'p> TableWriter<'p> {
                 return Err(too_large());
             }
         }
-        let unique = first.is_none();
-        if let Some(index) = append(access.table.tree, &self.rows, unique, ctx)? {
+        if let Some(index) = self.append_rows(first.is_none(), ctx)? {
             self.conflict = Some(index);
             return Err(primary_key_violation(&access, &columns::row(batch, index), ctx));
         }
@@ -129,6 +143,26 @@ impl<'p> TableWriter<'p> {
         self.written = self.written.saturating_add(batch.rows as u64);
         ctx.count_change(access.table.oid, Change::Insert, batch.rows as u64);
         Ok(())
+    }
+
+    /// Writes `self.rows` to the table's tree; answers the index of one whose key exists.
+    fn append_rows(&mut self, unique: bool, ctx: &ExecContext<'_>) -> Result<Option<usize>> {
+        let mut from = 0;
+        if let Some(load) = &mut self.load {
+            from = ctx.transaction()?.load(load, &self.rows, 0)?;
+            if from == self.rows.len() {
+                return Ok(None);
+            }
+            // Out of order: from here on the rows are looked up.
+            self.end_load(ctx)?;
+        }
+        append(self.access.table.tree, &self.rows, from, unique, ctx)
+    }
+
+    fn end_load(&mut self, ctx: &ExecContext<'_>) -> Result<()> {
+        let Some(load) = self.load.take() else { return Ok(()) };
+        let few = ctx.transaction()?.finish_load(load)?;
+        append(self.access.table.tree, &few, 0, false, ctx).map(|_| ())
     }
 
     /// Writes the entries of one index for rows whose keys are in `self.rows`.
@@ -167,10 +201,10 @@ impl<'p> TableWriter<'p> {
                 return Err(too_large());
             }
         }
-        if let Some(at) = append(index.tree, &self.entries, index.unique, ctx)? {
+        if let Some(at) = append(index.tree, &self.entries, 0, index.unique, ctx)? {
             let key: Vec<Datum> = values.iter().map(|v| columns::get(v, at)).collect();
             self.conflict = chosen.as_ref().map_or(Some(at), |rows| rows.get(at).map(|r| *r as usize));
-            return Err(index_violation(&access, number, self.checks, &key, ctx));
+            return Err(index_violation(&access, number, &self.checks, &key, ctx));
         }
         Ok(())
     }
@@ -215,10 +249,15 @@ fn too_large() -> SqlError {
     SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, "a batch of rows exceeds 4 GiB")
 }
 
-/// Writes all rows of a buffer, waiting where it has to; answers the index of a row whose key exists.
-fn append(tree: TreeId, rows: &RowBuffer, unique: bool, ctx: &ExecContext<'_>) -> Result<Option<usize>> {
+/// Writes the rows of a buffer from index `from` on, waiting where it has to; answers the index of a row whose key exists.
+fn append(
+    tree: TreeId,
+    rows: &RowBuffer,
+    mut from: usize,
+    unique: bool,
+    ctx: &ExecContext<'_>,
+) -> Result<Option<usize>> {
     let transaction = ctx.transaction()?;
-    let mut from = 0;
     loop {
         let outcome = if unique {
             transaction.insert_batch(tree, rows, from)?

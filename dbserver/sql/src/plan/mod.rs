@@ -388,7 +388,7 @@ pub struct Insert {
     /// Gives one column per live column of the table, in order, with defaults filled in and cast.
     pub input: Plan,
     /// Bound checks and index keys.
-    pub checks: TableChecks,
+    pub checks: Arc<TableChecks>,
     /// ON CONFLICT.
     pub conflict: Option<OnConflict>,
     /// Over the new row.

@@ -10,7 +10,6 @@ use crate::error::{Result, SqlError, sqlstate};
 use crate::execute::bulk::TableWriter;
 use crate::execute::{columns, eval_vector};
 use crate::expr::Expr;
-use crate::plan::TableChecks;
 use crate::session::client::Session;
 use crate::session::copy_rows::{Fields, csv_row_end, split_csv, split_text};
 use crate::session::statement::{CopyFormat, CopyOptions, CopySource, CopyStatement, DropKind, Header};
@@ -27,7 +26,7 @@ const SHOWN_MAX: usize = 100;
 /// A COPY FROM that is running.
 pub(crate) struct CopyIn {
     table: Arc<Table>,
-    checks: TableChecks,
+    writer: TableWriter,
     options: CopyOptions,
     /// For each field: its column's name, type and position among the live columns.
     fields: Vec<(String, ColumnType, usize)>,
@@ -45,7 +44,6 @@ pub(crate) struct CopyIn {
     /// For each row of the batch: its line, and where its text in `batch_text` ends; for errors.
     batch_lines: Vec<(u64, usize)>,
     batch_text: Vec<u8>,
-    written: u64,
     header: Header,
     /// The binary header has been read.
     started: bool,
@@ -145,8 +143,8 @@ impl Session {
         let formats = vec![format; fields.len()];
         let vectors = live.iter().map(|(_, _, ty)| Vector::empty(ty.ty)).collect();
         self.copy = Some(CopyIn {
+            writer: TableWriter::new(&table, Arc::new(checks)),
             table,
-            checks,
             header: copy.options.header,
             options: copy.options.clone(),
             fields,
@@ -160,7 +158,6 @@ impl Session {
             line: 0,
             batch_lines: Vec::new(),
             batch_text: Vec::new(),
-            written: 0,
             started: false,
             ended: false,
             spans: Fields::default(),
@@ -204,8 +201,10 @@ impl Session {
         };
         copy.take_rows(self, query, true)?;
         copy.flush(self, query)?;
+        let CopyIn { writer, .. } = copy;
+        let written = self.with_execution(query, |ctx| writer.finish(ctx))?;
         self.end_of_statement(query)?;
-        Ok(Step::Complete(format!("COPY {}", copy.written)))
+        Ok(Step::Complete(format!("COPY {written}")))
     }
 }
 
@@ -437,11 +436,9 @@ impl CopyIn {
             .collect();
         let mut batch = Batch { rows, columns: vectors.into_iter().map(Arc::new).collect() };
         let inputs: Vec<usize> = self.fields.iter().map(|(_, _, at)| *at).collect();
-        let (table, checks) = (Arc::clone(&self.table), &self.checks);
+        let writer = &mut self.writer;
         let (defaults, filter) = (&self.defaults, &self.filter);
-        let mut written = 0;
         let mut kept = None;
-        let mut conflict = None;
         let outcome = session.with_execution(query, |ctx| {
             for at in 0..batch.columns.len() {
                 if inputs.contains(&at) {
@@ -464,13 +461,9 @@ impl CopyIn {
                 batch = columns::take_batch(&batch, &keep)?;
                 kept = Some(keep);
             }
-            let mut writer = TableWriter::new(&table, checks);
-            let outcome = writer.write(&batch, ctx);
-            conflict = writer.conflict();
-            written = writer.written();
-            outcome
+            writer.write(&batch, ctx)
         });
-        self.written += written;
+        let conflict = self.writer.conflict();
         let outcome = outcome.map_err(|error| {
             // Which row it was: not null and check constraints are looked at before anything is written.
             let (row, with_text) = match error.sqlstate() {
@@ -502,11 +495,10 @@ impl CopyIn {
     fn first_violation(&self, session: &Session, query: &QueryContext, batch: &Batch) -> Option<usize> {
         let mut violation = None;
         let _ = session.with_execution(query, |ctx| {
-            let writer = TableWriter::new(&self.table, &self.checks);
             for row in 0..batch.rows {
                 let row_number = u32::try_from(row).unwrap_or(u32::MAX);
                 let one = columns::take_batch(batch, &[row_number])?;
-                if writer.check(&one, ctx).is_err() {
+                if self.writer.check(&one, ctx).is_err() {
                     violation = Some(row);
                     return Ok(());
                 }

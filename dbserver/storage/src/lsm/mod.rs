@@ -145,6 +145,11 @@ impl Files {
 
     /// Takes files away that were never named.
     pub fn discard(&self, numbers: &[u64]) {
+        let _changing = self.manifest.lock();
+        // Their numbers may be those of another engine's files by now.
+        if self.check_open().is_err() {
+            return;
+        }
         for number in numbers {
             // Where that fails, the file goes when the directory is opened next.
             let _ = self.io.remove(&self.dir.join(file_name(*number)));

@@ -13,6 +13,7 @@
 //! that waits for it.
 
 mod garbage;
+mod load;
 mod locks;
 mod scan;
 mod serializable;
@@ -28,6 +29,7 @@ mod work;
 mod write;
 
 pub(crate) use garbage::{Garbage, Item, forget, walk};
+pub use load::Load;
 pub(crate) use locks::LockManager;
 pub use locks::LockWait;
 pub use scan::Scan;

@@ -30,15 +30,21 @@ const STAGE_BYTES_FIRST: usize = 4 << 20;
 /// become many, so that they stay few; anything worthwhile where memory is short.
 pub(crate) fn is_due(shared: &Shared, work: &Work) -> bool {
     let bytes = work.memory_bytes();
-    let least = shared.options.stage_bytes_min;
     let memtable = usize::try_from(shared.options.memtable_bytes).unwrap_or(usize::MAX);
     // Short deletions of long rows keep these in memory.
-    if bytes < least && work.kept_bytes < memtable / 16 {
+    if bytes < shared.options.stage_bytes_min && work.kept_bytes < memtable / 16 {
         return false;
     }
-    let first = (memtable / 64).clamp(least, least.max(STAGE_BYTES_FIRST));
+    let first = file_bytes_min(shared);
     let due = first.max((first * work.staged.len() / 4).min(memtable / 8));
     bytes >= due || shared.trees.memory_bytes() > shared.options.memtable_bytes / 4 * 3
+}
+
+/// What a transaction's first staged file should have at least: fewer rows are better off in memory.
+pub(crate) fn file_bytes_min(shared: &Shared) -> usize {
+    let least = shared.options.stage_bytes_min;
+    let memtable = usize::try_from(shared.options.memtable_bytes).unwrap_or(usize::MAX);
+    (memtable / 64).clamp(least, least.max(STAGE_BYTES_FIRST))
 }
 
 /// What a row has to be staged.

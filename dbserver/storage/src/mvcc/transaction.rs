@@ -26,7 +26,7 @@ const LATCH_ROWS: usize = 128;
 /// Dropping it rolls it back.
 pub struct Transaction {
     shared: Arc<Shared>,
-    state: Arc<TxnState>,
+    pub(super) state: Arc<TxnState>,
     isolation: Isolation,
     read_only: AtomicBool,
     work: Mutex<Work>,
@@ -337,7 +337,7 @@ impl Transaction {
     }
 
     /// The work of a transaction that has not ended, of an engine that runs.
-    fn work(&self) -> Result<MutexGuard<'_, Work>> {
+    pub(super) fn work(&self) -> Result<MutexGuard<'_, Work>> {
         self.shared.log.check()?;
         let work = self.work.lock();
         if work.ended { Err(Error::TransactionEnded) } else { Ok(work) }
@@ -362,7 +362,7 @@ impl Transaction {
     }
 
     /// What writes to one tree, for one call.
-    fn writer<'a>(&'a self, work: &'a mut Work, tree: TreeId) -> Result<Writer<'a>> {
+    pub(super) fn writer<'a>(&'a self, work: &'a mut Work, tree: TreeId) -> Result<Writer<'a>> {
         let timestamp = self.pin(work).timestamp;
         let tree = self.shared.trees.get_or_create(tree).ok_or(Error::TooLarge {
             what: "tree number",
@@ -545,7 +545,7 @@ impl Transaction {
 }
 
 /// The limits of keys and values; answers the bytes that will be written. Deletes may go beyond the memory limit.
-fn check_size(key: &[u8], want: Want<'_>) -> Result<Option<usize>> {
+pub(super) fn check_size(key: &[u8], want: Want<'_>) -> Result<Option<usize>> {
     let value_bytes = match want {
         Want::Put(value) | Want::Insert(value) => value.len(),
         Want::Delete | Want::Lock | Want::Share => return Ok(None),

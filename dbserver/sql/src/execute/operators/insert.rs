@@ -24,8 +24,8 @@ pub struct Insert<'p> {
 }
 
 enum How<'p> {
-    /// Any conflict is an error: whole batches.
-    Plain(TableWriter<'p>),
+    /// Any conflict is an error: whole batches. None when it is finished.
+    Plain(Option<TableWriter>),
     /// ON CONFLICT: row by row. The keys of rows inserted or updated so far, which DO UPDATE must not meet again.
     Conflict(&'p OnConflict, Box<RowWriter<'p>>, HashSet<Box<[u8]>>),
 }
@@ -33,7 +33,7 @@ enum How<'p> {
 impl<'p> Insert<'p> {
     pub fn new(plan: &'p plan::Insert, input: BoxOperator<'p>) -> Self {
         let how = match &plan.conflict {
-            None => How::Plain(TableWriter::new(&plan.table, &plan.checks)),
+            None => How::Plain(Some(TableWriter::new(&plan.table, Arc::clone(&plan.checks)))),
             Some(conflict) => {
                 let writer = RowWriter::new(&plan.table, &plan.checks, true);
                 How::Conflict(conflict, Box::new(writer), HashSet::new())
@@ -157,7 +157,7 @@ impl Operator for Insert<'_> {
         while let Some(batch) = pull(&mut self.input, ctx)? {
             let batch = match &mut self.how {
                 How::Plain(writer) => {
-                    writer.write(&batch, ctx)?;
+                    writer.as_mut().ok_or_else(|| misuse("an insert after its end"))?.write(&batch, ctx)?;
                     batch
                 }
                 How::Conflict(conflict, writer, touched) => {
@@ -174,6 +174,11 @@ impl Operator for Insert<'_> {
                 let columns = eval_all(&self.plan.returning, &batch, ctx)?;
                 return Ok(Some(Batch { rows: batch.rows, columns }));
             }
+        }
+        if let How::Plain(writer) = &mut self.how
+            && let Some(writer) = writer.take()
+        {
+            writer.finish(ctx)?;
         }
         Ok(None)
     }

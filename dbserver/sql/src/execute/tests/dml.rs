@@ -42,7 +42,7 @@ impl Db {
         Plan::Insert(Box::new(Insert {
             table: Arc::clone(&self.table),
             input,
-            checks: self.checks.clone(),
+            checks: self.checks.clone().into(),
             conflict,
             returning: Vec::new(),
         }))

@@ -50,7 +50,7 @@ fn speed_of_point_plans() {
     let insert = Plan::Insert(Box::new(Insert {
         table: Arc::clone(&table),
         input: Plan::Project { input: Box::new(series(0, 99_999)), exprs: vec![col(0), col(0), col(0)] },
-        checks: checks.clone(),
+        checks: checks.clone().into(),
         conflict: None,
         returning: Vec::new(),
     }));
@@ -132,12 +132,13 @@ fn speed_of_bulk_writes_and_reads() {
     let rows = 329 * 1024u64;
     let transaction = fixture.begin();
     let mut ctx = fixture.context(&transaction);
-    let mut writer = TableWriter::new(&table, &checks);
+    let mut writer = TableWriter::new(&table, Arc::new(checks));
     timed("write 19 columns", rows, || {
         for _ in 0..329 {
             writer.write(&batch, &mut ctx).unwrap();
         }
     });
+    writer.finish(&ctx).unwrap();
     drop(ctx);
     timed("commit", rows, || transaction.commit().unwrap().wait().unwrap());
     let drain = |plan: Plan| {

@@ -527,12 +527,12 @@ impl Session {
             return Ok("CREATE TABLE AS".to_owned());
         }
         let table = self.table(oid)?;
-        let checks = crate::plan::TableChecks::default();
-        let mut writer = TableWriter::new(&table, &checks);
+        let mut writer = TableWriter::of_new_tree(&table, Arc::default());
         while let Some(batch) = self.next_batch(&mut source, query)? {
             self.with_execution(query, |ctx| writer.write(&batch, ctx))?;
         }
-        Ok(format!("SELECT {}", writer.written()))
+        let written = self.with_execution(query, |ctx| writer.finish(ctx))?;
+        Ok(format!("SELECT {written}"))
     }
 
     fn table_of_query(

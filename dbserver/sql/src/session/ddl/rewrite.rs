@@ -28,9 +28,9 @@ pub(super) fn scan(table: &Arc<Table>, row_key: bool) -> Arc<Plan> {
 }
 
 impl Session {
-    pub(super) fn table_checks(&self, table: &Arc<Table>) -> Result<TableChecks> {
+    pub(super) fn table_checks(&self, table: &Arc<Table>) -> Result<Arc<TableChecks>> {
         let catalog = self.catalog();
-        self.with_bind_context(&catalog, &[], |context| bind::table_checks(table, context))
+        self.with_bind_context(&catalog, &[], |context| bind::table_checks(table, context)).map(Arc::new)
     }
     /// A snapshot that does not move would miss rows.
     pub(super) fn check_can_read_all(&self, oid: Oid) -> Result<()> {
@@ -55,7 +55,7 @@ impl Session {
         self.with_execution(query, |ctx| {
             // The rows stay what they are to foreign keys.
             ctx.key_events = None;
-            let mut writer = TableWriter::new(&table, &checks);
+            let mut writer = TableWriter::new(&table, checks);
             let mut execution = Execution::open_plan(plan, ctx)?;
             while let Some(mut batch) = execution.next(ctx)? {
                 let keys =
@@ -108,7 +108,7 @@ impl Session {
         self.with_execution(query, |ctx| {
             // The rows stay what they are to foreign keys.
             ctx.key_events = None;
-            let mut writer = TableWriter::new(&table, &checks);
+            let mut writer = TableWriter::of_new_tree(&table, checks);
             let mut execution = Execution::open_plan(plan, ctx)?;
             while let Some(batch) = execution.next(ctx)? {
                 let mut columns = Vec::with_capacity(exprs.len());
@@ -119,6 +119,7 @@ impl Session {
                 check_not_null(&table, &moved)?;
                 writer.write(&moved, ctx).map_err(|e| index_error(&table, e))?;
             }
+            writer.finish(ctx)?;
             Ok(())
         })?;
         // What was written is read by the next action of the same statement.
