@@ -25,7 +25,7 @@ pub struct Insert<'p> {
 
 enum How<'p> {
     /// Any conflict is an error: whole batches. None when it is finished.
-    Plain(Option<TableWriter>),
+    Plain(Option<Box<TableWriter>>),
     /// ON CONFLICT: row by row. The keys of rows inserted or updated so far, which DO UPDATE must not meet again.
     Conflict(&'p OnConflict, Box<RowWriter<'p>>, HashSet<Box<[u8]>>),
 }
@@ -33,7 +33,7 @@ enum How<'p> {
 impl<'p> Insert<'p> {
     pub fn new(plan: &'p plan::Insert, input: BoxOperator<'p>) -> Self {
         let how = match &plan.conflict {
-            None => How::Plain(Some(TableWriter::new(&plan.table, Arc::clone(&plan.checks)))),
+            None => How::Plain(Some(Box::new(TableWriter::new(&plan.table, Arc::clone(&plan.checks))))),
             Some(conflict) => {
                 let writer = RowWriter::new(&plan.table, &plan.checks, true);
                 How::Conflict(conflict, Box::new(writer), HashSet::new())
