@@ -215,7 +215,7 @@ impl Shared {
 
     /// After each batch of the log: where flush or compaction fall behind, the next batch, and with it its commits, waits in
     /// proportion.
-    fn after_batch(&self) {
+    pub fn after_batch(&self) {
         self.clean_if_much();
         let pressure = self.pressure();
         if pressure > 0.0 {

@@ -64,6 +64,9 @@ struct Inner {
 /// A node's new right sibling and the key that parts them.
 type Split = Option<(Key, Node)>;
 
+/// What to do at a key: with the row that is there, or to get one to be added.
+type InsertOr<'a> = dyn FnMut(Option<&mut Row>) -> Option<Row> + 'a;
+
 impl Keyed for Row {
     fn key(&self) -> &[u8] {
         &self.key
@@ -110,7 +113,29 @@ impl BTree {
 
     /// Adds a row, or replaces the one of the same key.
     pub fn insert(&mut self, row: Row) {
-        if let Some((key, right)) = self.root.insert(row, true) {
+        let key = row.key.clone();
+        let mut row = Some(row);
+        self.insert_or(&key, &mut |place| match place {
+            None => row.take(),
+            Some(place) => {
+                if let Some(row) = row.take() {
+                    *place = row;
+                }
+                None
+            }
+        });
+    }
+
+    /// Adds the row that `make` gives, where the key has none. Answers whether it had none.
+    pub fn insert_missing(&mut self, key: &[u8], make: impl FnOnce() -> Row) -> bool {
+        let mut make = Some(make);
+        self.insert_or(key, &mut |place| if place.is_none() { make.take().map(|make| make()) } else { None });
+        make.is_none()
+    }
+
+    /// Calls `row` with the row of the key, or with none to get one to be added.
+    fn insert_or(&mut self, key: &[u8], row: &mut InsertOr<'_>) {
+        if let Some((key, right)) = self.root.insert(key, row, true) {
             let left = std::mem::replace(&mut self.root, Node::Leaf(Leaf::default()));
             self.root = Node::Inner(Inner::new(vec![key], vec![left, right]));
         }
@@ -158,13 +183,13 @@ impl Inner {
 
 impl Node {
     /// `rightmost`: whether this node is on the right edge of the tree.
-    fn insert(&mut self, row: Row, rightmost: bool) -> Split {
+    fn insert(&mut self, key: &[u8], row: &mut InsertOr<'_>, rightmost: bool) -> Split {
         match self {
-            Node::Leaf(leaf) => leaf.insert(row, rightmost),
+            Node::Leaf(leaf) => leaf.insert(key, row, rightmost),
             Node::Inner(inner) => {
-                let index = inner.child_of(&row.key);
+                let index = inner.child_of(key);
                 let edge = rightmost && index + 1 == inner.children.len();
-                let (key, right) = inner.children.get_mut(index)?.insert(row, edge)?;
+                let (key, right) = inner.children.get_mut(index)?.insert(key, row, edge)?;
                 inner.keys.insert(index, key);
                 inner.heads.inserted(&inner.keys, index);
                 inner.children.insert(index + 1, right);
@@ -307,12 +332,13 @@ impl Leaf {
         Leaf { heads: Heads::of(&rows), rows }
     }
 
-    fn insert(&mut self, row: Row, rightmost: bool) -> Split {
-        let index = self.heads.before(&self.rows, &row.key);
-        if let Some(place) = self.rows.get_mut(index).filter(|place| place.key == row.key) {
-            *place = row;
+    fn insert(&mut self, key: &[u8], row: &mut InsertOr<'_>, rightmost: bool) -> Split {
+        let index = self.heads.before(&self.rows, key);
+        if let Some(place) = self.rows.get_mut(index).filter(|place| *place.key == *key) {
+            row(Some(place));
             return None;
         }
+        let row = row(None)?;
         if self.rows.len() < LEAF_MAX {
             self.rows.insert(index, row);
             self.heads.inserted(&self.rows, index);

@@ -14,13 +14,15 @@ use crate::error::Result;
 pub struct CommitTicket {
     /// `None`: there was nothing to wait for.
     pending: Option<(Arc<Shared>, u64)>,
+    /// The flusher knows that somebody waits.
+    asked: bool,
 }
 
 impl CommitTicket {
     /// Resolves when the timestamp is visible.
     pub(crate) fn new(shared: &Arc<Shared>, timestamp: u64) -> CommitTicket {
         let visible = shared.snapshots.visible() >= timestamp;
-        CommitTicket { pending: (!visible).then(|| (Arc::clone(shared), timestamp)) }
+        CommitTicket { pending: (!visible).then(|| (Arc::clone(shared), timestamp)), asked: false }
     }
 
     /// Whether it has resolved, without waiting.
@@ -33,19 +35,30 @@ impl CommitTicket {
     ///
     /// # Errors
     /// [`crate::Error::Fatal`]: whether the commit is durable is known only after a restart.
-    pub fn wait(self) -> Result<()> {
+    pub fn wait(mut self) -> Result<()> {
         let waker = thread_waker();
+        // Whatever comes of it, this has asked.
+        self.asked = true;
         loop {
             if let Poll::Ready(outcome) = self.poll_with(&waker) {
                 return outcome;
             }
-            if let Some((shared, _)) = &self.pending {
-                if shared.options.background {
-                    shared.io.park(None);
-                } else {
-                    shared.log.flush()?;
-                }
+            let Some((shared, _)) = &self.pending else { return Ok(()) };
+            match (shared.options.background, shared.log.lead()) {
+                (true, Ok(true)) => shared.after_batch(),
+                (true, Ok(false)) => shared.io.park(None),
+                // What failed is what polling answers next.
+                (false, _) | (_, Err(_)) => {}
             }
+        }
+    }
+
+    /// Somebody else has to flush.
+    fn ask(&mut self) {
+        if let Some((shared, _)) = &self.pending
+            && !std::mem::replace(&mut self.asked, true)
+        {
+            shared.log.ask_to_flush();
         }
     }
 
@@ -59,8 +72,18 @@ impl CommitTicket {
 
 impl Future for CommitTicket {
     type Output = Result<()>;
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
-        self.poll_with(context.waker())
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        let polled = self.poll_with(context.waker());
+        if polled.is_pending() {
+            self.ask();
+        }
+        polled
+    }
+}
+
+impl Drop for CommitTicket {
+    fn drop(&mut self) {
+        self.ask();
     }
 }
 

@@ -99,6 +99,14 @@ impl Writer<'_> {
         below: Option<Below>,
         change: &mut Change,
     ) -> Result<Applied> {
+        // The usual insert: one descent finds that there is no such row and where it belongs.
+        if let Want::Insert(value) = want
+            && !self.tree.is_partial()
+            && rows.insert_missing(key, || self.new_row(key, Cell::Live(Value::new(value)), change))
+        {
+            self.log_put(self.tree.id, key, value, true);
+            return Ok(Applied::Done);
+        }
         let Some(row) = rows.get_mut(key) else {
             return self.apply_to_missing(rows, key, want, below, change);
         };
@@ -233,12 +241,18 @@ impl Writer<'_> {
             Want::Lock => Cell::Lock,
         };
         let locked = matches!(cell, Cell::Lock);
+        let row = self.new_row(key, cell, change);
+        rows.insert(row);
+        if locked { Applied::Locked { current: None, changed: false } } else { Applied::Done }
+    }
+
+    /// A row with nothing but our version.
+    fn new_row(&mut self, key: &[u8], cell: Cell, change: &mut Change) -> Row {
         let mut row = Row::new(key, Version::absent(), false);
         change.row(&row, 1);
         row.head.push(Stamp::pending(self.slot, self.work.command), cell, change);
         self.work.touch(self.tree.id, key);
-        rows.insert(row);
-        if locked { Applied::Locked { current: None, changed: false } } else { Applied::Done }
+        row
     }
 
     /// Puts our version on top, in place of an earlier one of the same statement.

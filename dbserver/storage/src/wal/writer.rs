@@ -2,8 +2,11 @@
 //!
 //! Appending happens under one mutex, which is also the commit's critical section: the timestamp is taken, the record
 //! appended and the transaction's status flipped in one go, so that the order of timestamps is the order of the log.
-//! The flusher takes the whole buffer, writes and syncs it while the next one fills, then publishes the newest timestamp
+//! Whoever flushes takes the whole buffer, writes and syncs it while the next one fills, then publishes the newest timestamp
 //! in it and wakes those who wait. It never runs out of room: nobody may append more than fits the prepared segments.
+//!
+//! The flusher is asked by those who wait for a commit, not by the commit: a thread that waits while nobody flushes does it itself
+//! ([`Log::lead`]), which saves a lone writer two changes of threads for each commit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -74,6 +77,8 @@ struct Fill {
     next_timestamp: u64,
     /// Records may be appended while they end before this: the segments up to here are prepared.
     capacity: u64,
+    /// Somebody waits for what is in the buffer.
+    asked: bool,
     /// Someone needs the log to reach this far.
     wanted: u64,
     /// Counts attempts to prepare a segment, with the outcome of the last one.
@@ -107,6 +112,7 @@ impl Log {
             base: start.lsn,
             next_timestamp: start.timestamp + 1,
             capacity: start.capacity,
+            asked: false,
             wanted: start.lsn,
             attempts: 0,
             prepare_error: None,
@@ -159,8 +165,21 @@ impl Log {
         state.commit(timestamp);
         if !self.synchronous {
             self.snapshots.publish(timestamp);
+            self.ask(&mut fill);
         }
         Ok(timestamp)
+    }
+
+    /// Has what is in the buffer flushed soon.
+    pub fn ask_to_flush(&self) {
+        self.ask(&mut self.fill.lock());
+    }
+
+    fn ask(&self, fill: &mut Fill) {
+        if !fill.asked && !fill.buffer.is_empty() {
+            fill.asked = true;
+            self.filled.notify_one();
+        }
     }
 
     /// A new tree number. The log says that it is taken before it can say anything that uses it.
@@ -172,6 +191,7 @@ impl Log {
             fill.trees_logged = tree + TREES_STEP;
             let below = fill.trees_logged;
             self.append(&mut fill, Kind::Trees, |log| log.extend_from_slice(&below.to_le_bytes()));
+            self.ask(&mut fill);
         }
         Ok(TreeId(tree))
     }
@@ -181,9 +201,6 @@ impl Log {
         let before = fill.buffer.len();
         record::append(&mut fill.buffer, kind, position, self.io.wall_clock_us(), self.epoch, payload);
         self.counters.bytes.fetch_add((fill.buffer.len() - before) as u64, Ordering::Relaxed);
-        if before == 0 {
-            self.filled.notify_one();
-        }
         if fill.capacity - fill.end() < self.segments.size.payload() {
             self.short.notify_one();
         }
@@ -199,6 +216,7 @@ impl Log {
                 return Err(Error::Closed);
             }
             if fill.buffer.len() >= BUFFER_MAX && self.background {
+                self.ask(&mut fill);
                 self.room.wait(&mut fill);
                 continue;
             }
@@ -225,9 +243,24 @@ impl Log {
 
     /// Writes and syncs what has been appended. Answers whether there was anything.
     pub fn flush(&self) -> Result<bool> {
-        let mut batch = self.flushing.lock();
+        self.flush_into(self.flushing.lock())
+    }
+
+    /// [`Log::flush`], if nobody else is at it: then the flusher is asked. Answers whether there was anything.
+    pub fn lead(&self) -> Result<bool> {
+        match self.flushing.try_lock() {
+            Some(batch) => self.flush_into(batch),
+            None => {
+                self.ask_to_flush();
+                Ok(false)
+            }
+        }
+    }
+
+    fn flush_into(&self, mut batch: MutexGuard<'_, Vec<u8>>) -> Result<bool> {
         let mut fill = self.fill.lock();
         self.check()?;
+        fill.asked = false;
         if fill.buffer.is_empty() {
             return Ok(false);
         }
@@ -276,7 +309,7 @@ impl Log {
     pub fn run_flusher(&self, flushed: impl Fn()) {
         loop {
             let mut fill = self.fill.lock();
-            while fill.buffer.is_empty() && !fill.closing {
+            while !fill.asked && !fill.closing {
                 self.filled.wait(&mut fill);
             }
             let done = fill.closing && fill.buffer.is_empty();
