@@ -12,8 +12,10 @@ struct Plimsoll(Engine);
 const TREE: TreeId = TreeId(1);
 
 pub fn open(folder: &Path) -> Result<Box<dyn Store>> {
-    let options = Options::default();
-    let options = Options { cache_bytes: CACHE_BYTES as u64 - options.memtable_bytes, ..options };
+    // As dbserver divides what it has: 25 parts for rows in memory, 40 for blocks of files.
+    let memtable_bytes = CACHE_BYTES as u64 * 25 / 65;
+    let cache_bytes = CACHE_BYTES as u64 - memtable_bytes;
+    let options = Options { memtable_bytes, cache_bytes, ..Options::default() };
     Ok(Box::new(Plimsoll(Engine::open(RealIo::shared(), folder, options)?)))
 }
 
