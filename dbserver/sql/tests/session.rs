@@ -4,8 +4,9 @@
 
 mod harness;
 
-use harness::{connect, execute, ok, open, simple, state, sync, tag};
-use plimsoll_sql::session::{Step, TransactionStatus};
+use harness::{Rows, connect, execute, ok, open, simple, state, sync, tag};
+use plimsoll_sql::context::QueryContext;
+use plimsoll_sql::session::{Mode, Step, TransactionStatus};
 use plimsoll_sql::types::Datum;
 
 /// The protocol promises that each message of data is one row; psycopg reads rows by it.
@@ -176,4 +177,36 @@ fn a_restart_keeps_the_catalog_and_repeats_no_number_of_a_sequence() {
     assert_eq!(ok(&mut s, "select count(*) from w"), [[Datum::Int8(3)]]);
     assert_eq!(state(&simple(&mut s, "insert into t (v) values ('')").unwrap_err()), "23514");
     assert_eq!(state(&simple(&mut s, "create table t_v (a int)").unwrap_err()), "42P07");
+}
+
+/// A connection's task shares its thread with others: it does not wait for the disk.
+#[test]
+fn a_row_that_is_not_in_memory_is_read_by_a_worker() {
+    let directory = tempfile::tempdir().unwrap();
+    let (engine, database) = open(directory.path());
+    let mut s = connect(&database);
+    ok(
+        &mut s,
+        "create table t (a int primary key, b text); insert into t select i, 'x' from generate_series(1, 1000) i",
+    );
+    s.parse("get", "select b from t where a = 500", &[]).unwrap();
+    s.parse("set", "update t set b = 'y' where a = 501", &[]).unwrap();
+    engine.checkpoint().unwrap();
+    engine.shrink_memory(0).unwrap();
+    let query = QueryContext::unlimited();
+    // The block comes into the cache with the first row.
+    for (statement, first) in [("get", Mode::Worker), ("get", Mode::Inline), ("set", Mode::Inline)] {
+        s.bind("", statement, &[], &[]).unwrap();
+        let mut rows = Rows::default();
+        let step = s.execute("", 0, &query, &mut rows, Mode::Inline).unwrap();
+        if first == Mode::Worker {
+            assert!(matches!(step, Step::Offload), "the disk was read on the connection's task");
+            assert!(rows.0.is_empty());
+            assert_eq!(tag(s.execute("", 0, &query, &mut rows, Mode::Worker).unwrap()), "SELECT 1");
+            assert_eq!(rows.0, [[Datum::text("x")]]);
+        } else {
+            assert!(matches!(step, Step::Complete(_)), "{statement} was not answered from memory");
+        }
+        sync(&mut s);
+    }
 }

@@ -1,5 +1,5 @@
 //! Point plans: statements on one row by its key, run inline on the connection's task: no batch, no operator, no
-//! blocking. Where a lock is held by another, the answer is the wait; afterwards the plan is run again from its start, which is
+//! blocking. A row that has to be read from the disk is read by a worker, which runs the plan again. Where a lock is held by another, the answer is the wait; afterwards the plan is run again from its start, which is
 //! safe because what it wrote has been undone.
 
 use super::access::Access;
@@ -13,7 +13,7 @@ use crate::expr::Expr;
 use crate::plan::PointPlan;
 use crate::session::Sink;
 use crate::types::Datum;
-use plimsoll_storage::{LockMode, LockOutcome, LockWait, Savepoint, WaitPolicy};
+use plimsoll_storage::{LockMode, LockOutcome, LockWait, Savepoint, TreeId, Value, WaitPolicy};
 use std::sync::Arc;
 
 /// How far a point plan came.
@@ -79,6 +79,18 @@ fn emit(exprs: &[Expr], row: &[Datum], ctx: &mut ExecContext<'_>, sink: &mut dyn
     sink.row(&values?)
 }
 
+/// A row that the snapshot has. A connection's task does not wait for the disk; a worker gives its slot back meanwhile.
+fn read(tree: TreeId, key: &[u8], ctx: &mut ExecContext<'_>) -> Result<Option<Value>> {
+    let snapshot = ctx.snapshot()?;
+    if let Some(found) = snapshot.get_cached(tree, key)? {
+        return Ok(found);
+    }
+    ctx.eval.session.wait_begin("IO", "DataFileRead")?;
+    let found = snapshot.get(tree, key);
+    ctx.eval.session.wait_end();
+    Ok(found?)
+}
+
 fn get(
     table: &Arc<Table>,
     key: &[Expr],
@@ -89,7 +101,7 @@ fn get(
 ) -> Result<u64> {
     let access = Access::of(table);
     let Some(key) = row_key(&access, key, ctx)? else { return Ok(0) };
-    let Some(value) = ctx.snapshot()?.get(table.tree, &key)? else { return Ok(0) };
+    let Some(value) = read(table.tree, &key, ctx)? else { return Ok(0) };
     let row = access.read(&key, &value)?;
     if !passes(filter, &row, ctx)? {
         return Ok(0);
@@ -108,7 +120,7 @@ fn get(
 fn lock(access: &Access, key: &[u8], ctx: &mut ExecContext<'_>) -> Result<Option<Vec<Datum>>, Stop> {
     let tree = access.table.tree;
     // A row that is not there must not be locked: another may insert it.
-    if ctx.snapshot()?.get(tree, key)?.is_none() {
+    if read(tree, key, ctx)?.is_none() {
         return Ok(None);
     }
     match ctx.transaction()?.lock_row(tree, key, LockMode::Update, WaitPolicy::Wait)? {

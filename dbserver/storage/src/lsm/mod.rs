@@ -213,17 +213,24 @@ impl Files {
         Ok(())
     }
 
-    /// The value of a row that a view sees in the files, and when it was committed.
-    pub fn get(&self, tree: TreeId, key: &[u8], view: &FileView<'_>) -> Result<(Option<Value>, u64)> {
+    /// The value of a row that a view sees in the files, and when it was committed. `None` where that needs the disk, which may not
+    /// be read.
+    pub fn get(
+        &self,
+        tree: TreeId,
+        key: &[u8],
+        view: &FileView<'_>,
+        may_read: bool,
+    ) -> Result<Option<(Option<Value>, u64)>> {
         let user = user_key(tree, key);
         let set = self.set.load();
-        set.get(&user, hash(&user), view)
+        set.get(&user, hash(&user), view, may_read)
     }
 
     /// The newest committed value in the files, or the transaction's own; and when it was committed, 0 for its own.
     pub fn latest(&self, tree: TreeId, key: &[u8], own: &Arc<TxnState>) -> Result<(Option<Value>, u64)> {
         let view = FileView { timestamp: u64::MAX - 1, own: Some((own, u64::MAX)) };
-        let (value, rank) = self.get(tree, key, &view)?;
+        let (value, rank) = self.get(tree, key, &view, true)?.unwrap_or_default();
         Ok((value, if rank == u64::MAX { 0 } else { rank }))
     }
 

@@ -103,26 +103,32 @@ impl FileSet {
         l0.chain(levels).map(|table| &**table)
     }
 
-    /// The value that the view sees, and the rank of its version.
-    pub fn get(&self, user: &[u8], hash: u64, view: &FileView<'_>) -> Result<(Option<Value>, u64)> {
+    /// The value that the view sees, and the rank of its version. `None` where that needs the disk, which may not be read.
+    pub fn get(
+        &self,
+        user: &[u8],
+        hash: u64,
+        view: &FileView<'_>,
+        may_read: bool,
+    ) -> Result<Option<(Option<Value>, u64)>> {
         for table in self.candidates(user) {
             let mut found = None;
-            table.versions(user, hash, view.from(table), &mut |number, value| {
+            let looked = table.versions(user, hash, view.from(table), may_read, &mut |number, value| {
                 found = view.rank(table, number).map(|rank| (value.map(Value::new), rank));
                 found.is_none()
             })?;
-            if let Some(found) = found {
+            if found.is_some() || !looked {
                 return Ok(found);
             }
         }
-        Ok((None, 0))
+        Ok(Some((None, 0)))
     }
 
     /// The newest version, whoever may see it.
     pub fn newest(&self, user: &[u8], hash: u64, own: &Arc<TxnState>) -> Result<Newest> {
         for table in self.candidates(user) {
             let mut found = Newest::None;
-            table.versions(user, hash, 0, &mut |number, value| {
+            table.versions(user, hash, 0, true, &mut |number, value| {
                 let cell = || value.map_or(Cell::Tombstone, |value| Cell::Live(Value::new(value)));
                 found = match table.entry(number) {
                     Entry::Committed(timestamp) => Newest::Committed(timestamp, cell()),

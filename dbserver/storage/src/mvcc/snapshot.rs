@@ -134,18 +134,30 @@ impl Snapshot {
     /// [`crate::Error::Fatal`], [`crate::Error::ReadWriteConflict`]; [`crate::Error::Corruption`] and [`crate::Error::Io`] where it
     /// lies in a file that cannot be read.
     pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Value>> {
+        Ok(self.look_up(tree, key, true)?.flatten())
+    }
+
+    /// [`Snapshot::get`] for a caller that must not wait for the disk: nothing where the answer is not in memory.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub fn get_cached(&self, tree: TreeId, key: &[u8]) -> Result<Option<Option<Value>>> {
+        self.look_up(tree, key, false)
+    }
+
+    fn look_up(&self, tree: TreeId, key: &[u8], may_read: bool) -> Result<Option<Option<Value>>> {
         let shared = &self.pin.shared;
         shared.log.check()?;
         self.mark(tree, || Span::key(key))?;
-        let Some(tree) = self.tree(tree) else { return Ok(None) };
+        let Some(tree) = self.tree(tree) else { return Ok(Some(None)) };
         {
             let rows = tree.rows.read();
             let seen = rows.get(key).and_then(|row| self.view().of(&row.head));
             if seen.is_some() || !tree.is_partial() {
-                return Ok(seen.flatten().cloned());
+                return Ok(Some(seen.flatten().cloned()));
             }
         }
-        Ok(shared.files.get(tree.id, key, &self.file_view())?.0)
+        Ok(shared.files.get(tree.id, key, &self.file_view(), may_read)?.map(|(value, _)| value))
     }
 
     /// The rows of a range, in order.

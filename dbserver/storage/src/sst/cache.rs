@@ -61,8 +61,7 @@ impl BlockCache {
         pass: bool,
         load: impl FnOnce() -> Result<Block>,
     ) -> Result<Arc<Block>> {
-        if let Some(Cached::Block(block)) = self.cache.get(&(file, offset)) {
-            self.hits.fetch_add(1, Ordering::Relaxed);
+        if let Some(block) = self.cached_block(file, offset) {
             return Ok(block);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
@@ -73,9 +72,28 @@ impl BlockCache {
         Ok(block)
     }
 
+    /// The block at an offset of a file, if it is there.
+    pub fn cached_block(&self, file: u64, offset: u64) -> Option<Arc<Block>> {
+        match self.cache.get(&(file, offset))? {
+            Cached::Block(block) => {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                Some(block)
+            }
+            Cached::Guide(_) => None,
+        }
+    }
+
+    /// A file's guide, if it is there.
+    pub fn cached_guide(&self, file: u64) -> Option<Arc<Guide>> {
+        match self.cache.get(&(file, 0))? {
+            Cached::Guide(guide) => Some(guide),
+            Cached::Block(_) => None,
+        }
+    }
+
     /// A file's guide, loaded where it is not there.
     pub fn guide(&self, file: u64, load: impl FnOnce() -> Result<Guide>) -> Result<Arc<Guide>> {
-        if let Some(Cached::Guide(guide)) = self.cache.get(&(file, 0)) {
+        if let Some(guide) = self.cached_guide(file) {
             return Ok(guide);
         }
         let guide = Arc::new(load()?);

@@ -169,6 +169,11 @@ impl Table {
         block.inspect_err(|error| self.note(error))
     }
 
+    fn cached_block(&self, guide: &Guide, block: usize) -> Option<Arc<Block>> {
+        let (offset, _) = guide.extent(block)?;
+        self.cache.cached_block(self.meta.number, offset)
+    }
+
     /// Remembers and counts damage that a reader has met.
     fn note(&self, error: &Error) {
         if let Error::Corruption { .. } = error {
@@ -183,31 +188,43 @@ impl Table {
         self.damaged.load(Ordering::Relaxed)
     }
 
-    /// Visits the versions of a key from this inverted timestamp on, newest first, until `each` answers false.
+    /// Visits the versions of a key from this inverted timestamp on, newest first, until `each` answers false. False where that
+    /// needs the disk, which may not be read.
     pub fn versions(
         &self,
         user: &[u8],
         hash: u64,
         inverted: u64,
+        may_read: bool,
         each: &mut dyn FnMut(u64, Option<&[u8]>) -> bool,
-    ) -> Result<()> {
-        let guide = self.guide()?;
+    ) -> Result<bool> {
+        let guide = if may_read {
+            self.guide()?
+        } else {
+            let Some(guide) = self.cache.cached_guide(self.meta.number) else { return Ok(false) };
+            guide
+        };
         if !guide.may_contain(hash) {
-            return Ok(());
+            return Ok(true);
         }
         let wanted = Place { user, inverted };
         let first = guide.block_of(wanted);
         for number in first..guide.blocks() {
-            let block = self.block(&guide, number, false)?;
+            let block = if may_read {
+                self.block(&guide, number, false)?
+            } else {
+                let Some(block) = self.cached_block(&guide, number) else { return Ok(false) };
+                block
+            };
             let start = if number == first { block.lower_bound(wanted) } else { 0 };
             for index in start..block.len() {
                 let (Some(place), Some(value)) = (block.place(index), block.value(index)) else { break };
                 if place.user != user || !each(!place.inverted, value) {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// What the number of an entry says.
@@ -316,8 +333,18 @@ mod tests {
             versions.push((number, value.is_some()));
             true
         };
-        table.versions(&user, filter::hash(&user), 0, &mut each).unwrap();
+        assert!(
+            !table.versions(&user, filter::hash(&user), 0, false, &mut |_, _| panic!("not cached")).unwrap()
+        );
+        assert!(table.versions(&user, filter::hash(&user), 0, true, &mut each).unwrap());
         assert_eq!(versions, [(3_010, true), (3_001, false)]);
+        let mut cached = 0;
+        let mut count = |_, _: Option<&[u8]>| {
+            cached += 1;
+            true
+        };
+        assert!(table.versions(&user, filter::hash(&user), 0, false, &mut count).unwrap());
+        assert_eq!(cached, 2);
     }
 
     #[test]
