@@ -88,15 +88,22 @@ pub(crate) fn recover(io: &Arc<dyn Io>, dir: &Path, options: &Options) -> Result
     }
 
     // What was read may be in the page cache only (the process was killed, not the machine): it is shown to readers
-    // from here on, so it must be durable now.
+    // from here on, so it must be durable now. After a sync that failed, the page cache takes the last batch for written although
+    // the disk does not have it: it is written again.
     if outcome.end > manifest.replay_from {
+        segments.write_again(outcome.batch, outcome.end)?;
         segments.sync(manifest.replay_from, outcome.end)?;
     }
-    let capacity = tidy_segments(&segments, manifest.replay_from, outcome.end)?;
-    let highest = remove_orphans(&**io, &sst_dir, &set)?;
+    let (highest, orphans) = orphans(&**io, &sst_dir, &set)?;
     manifest.next_file = manifest.next_file.max(highest + 1);
     manifest.epoch += 1;
     manifest.store(&**io, dir)?;
+    // The manifest may not have been durable before; now no other one can come to light that names what goes here.
+    for name in orphans {
+        let path = sst_dir.join(name);
+        io.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
+    }
+    let capacity = tidy_segments(&segments, manifest.replay_from, outcome.end)?;
     let start = LogStart {
         lsn: outcome.end,
         timestamp: outcome.timestamp.max(manifest.timestamp),
@@ -127,6 +134,10 @@ fn create(io: &dyn Io, dir: &Path, sst_dir: &Path, segments: &Segments) -> Resul
         }
         segments.remove(segment)?;
     }
+    // Before there is a manifest: who finds one does not come here again.
+    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        io.sync_dir(parent).map_err(|error| Error::io("sync", parent, error))?;
+    }
     segments.prepare(1)?;
     let manifest = Manifest {
         segment_size: segments.size.file_bytes(),
@@ -136,9 +147,6 @@ fn create(io: &dyn Io, dir: &Path, sst_dir: &Path, segments: &Segments) -> Resul
         ..Manifest::default()
     };
     manifest.store(io, dir)?;
-    if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        io.sync_dir(parent).map_err(|error| Error::io("sync", parent, error))?;
-    }
     Ok(manifest)
 }
 
@@ -146,6 +154,8 @@ fn create(io: &dyn Io, dir: &Path, sst_dir: &Path, segments: &Segments) -> Resul
 #[derive(Default)]
 struct Outcome {
     end: u64,
+    /// Where the last batch begins.
+    batch: u64,
     timestamp: u64,
     next_tree: u64,
     records: u64,
@@ -191,7 +201,7 @@ impl Replay<'_> {
             }
         }
         reader.check_end()?;
-        self.outcome.end = reader.lsn;
+        (self.outcome.batch, self.outcome.end) = (reader.batch, reader.lsn);
         Ok(())
     }
 
@@ -247,11 +257,14 @@ fn tidy_segments(segments: &Segments, replay_from: u64, end: u64) -> Result<u64>
     let size = segments.size;
     segments.release_before(size.segment_of(replay_from))?;
     let mut prepared = size.segment_of(end);
-    if !segments.is_present(prepared)? {
+    if segments.is_present(prepared)? {
+        segments.prepare_again(prepared)?;
+    } else {
         segments.prepare(prepared)?;
     }
     for segment in segments.numbers()?.into_iter().filter(|segment| *segment > size.segment_of(end)) {
         if segment == prepared + 1 && segments.is_present(segment)? {
+            segments.prepare_again(segment)?;
             prepared = segment;
         } else {
             segments.remove(segment)?;
@@ -260,17 +273,15 @@ fn tidy_segments(segments: &Segments, replay_from: u64, end: u64) -> Result<u64>
     Ok(size.start_of(prepared + 1))
 }
 
-/// Removes files that nothing names: unfinished ones, those of transactions that did not commit, those that were merged into
-/// others. Answers the highest number there was.
-fn remove_orphans(io: &dyn Io, sst_dir: &Path, set: &FileSet) -> Result<u64> {
+/// The highest number of a sorted file, and the files that nothing names: unfinished ones, those of transactions that did not
+/// commit, those that were merged into others.
+fn orphans(io: &dyn Io, sst_dir: &Path, set: &FileSet) -> Result<(u64, Vec<String>)> {
     let mut highest = 0;
-    for name in io.list(sst_dir).map_err(|error| Error::io("list", sst_dir, error))? {
-        let Some(number) = file_number(&name) else { continue };
-        highest = highest.max(number);
-        if set.all().all(|(_, table)| table.meta.number != number) {
-            let path = sst_dir.join(name);
-            io.remove(&path).map_err(|error| Error::io("remove", &path, error))?;
-        }
-    }
-    Ok(highest)
+    let mut names = io.list(sst_dir).map_err(|error| Error::io("list", sst_dir, error))?;
+    names.retain(|name| {
+        let number = file_number(name);
+        highest = highest.max(number.unwrap_or(0));
+        number.is_some_and(|number| set.all().all(|(_, table)| table.meta.number != number))
+    });
+    Ok((highest, names))
 }

@@ -156,6 +156,24 @@ fn a_deletion_that_leaves_memory_under_a_scan_stays_a_deletion() {
     }
 }
 
+/// Its slot is the next writer's, who would take a version left behind for its own.
+#[test]
+fn a_staged_row_that_came_up_after_a_savepoint_goes_with_its_transaction() {
+    let engine = open(&SimIo::new(1), 400_000);
+    let writer = engine.begin(Isolation::ReadCommitted);
+    put(&writer, 5, b"never committed");
+    write_much(&engine, &writer);
+    let savepoint = writer.savepoint();
+    assert!(matches!(writer.delete(TREE, &5u32.to_be_bytes()), Ok(Write::Done)));
+    writer.rollback_to(&savepoint);
+    drop(writer);
+    let other = engine.begin(Isolation::ReadCommitted);
+    put(&other, 6, b"committed");
+    assert_eq!(other.get_latest(TREE, &5u32.to_be_bytes()).unwrap(), None);
+    commit(&engine, &other);
+    assert_eq!(keys(&engine.begin(Isolation::ReadCommitted).snapshot()), 1);
+}
+
 #[test]
 fn the_newest_row_is_found_below_one_that_was_staged_and_written_again() {
     let engine = open(&SimIo::new(1), 400_000);

@@ -1,6 +1,7 @@
 //! What a transaction has done so far, to be settled when it commits or undone when it does not.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::RwLock;
 
@@ -110,9 +111,10 @@ impl Work {
     pub fn rollback_to(&mut self, shared: &Shared, state: &TxnState, savepoint: &Savepoint) {
         // What is still here of rows touched before a staging came after the savepoint, or has a command that tells.
         let from = if self.stagings == savepoint.stagings { savepoint.touched } else { 0 };
-        self.undo(shared, state, savepoint.command, from);
+        let left = self.undo(shared, state, savepoint.command, from);
         if self.stagings == savepoint.stagings {
             self.touched.truncate(savepoint.touched);
+            self.touched.extend(left);
         } else {
             self.discards.write().push((savepoint.command, self.command));
         }
@@ -131,10 +133,12 @@ impl Work {
         }
     }
 
-    /// Takes off the pending versions of the command and later ones; `from`: the first of `touched` to look at.
-    fn undo(&self, shared: &Shared, state: &TxnState, command: u64, from: usize) {
-        let Some(slot) = state.slot() else { return };
-        self.each_row(shared, from, &mut |_, rows, key, change| {
+    /// Takes off the pending versions of the command and later ones; `from`: the first of `touched` to look at. Answers the rows
+    /// that keep one which came up from a staged file: they may have been touched for that alone.
+    fn undo(&self, shared: &Shared, state: &TxnState, command: u64, from: usize) -> Vec<(TreeId, Key)> {
+        let mut left = Vec::new();
+        let Some(slot) = state.slot() else { return left };
+        self.each_row(shared, from, &mut |tree, rows, key, change| {
             let Some(row) = rows.get_mut(key) else { return };
             let ours = |head: &Version| head.stamp.owner() == Some(slot) && head.stamp.command() >= command;
             while ours(&row.head) {
@@ -142,8 +146,11 @@ impl Work {
             }
             if row.head.is_absent() {
                 forget(rows, key, change);
+            } else if row.head.stamp.owner() == Some(slot) && row.in_files.load(Ordering::Relaxed) {
+                left.push((tree, row.key.clone()));
             }
         });
+        left
     }
 
     /// After the commit: gives the rows their timestamp, and queues what they replaced to be cleaned.

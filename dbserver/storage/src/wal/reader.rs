@@ -16,6 +16,8 @@ pub(crate) struct Reader<'a> {
     pub lsn: u64,
     /// Epoch of the last record: a record of an older one is what a crash left behind, not a part of the log.
     pub epoch: u32,
+    /// Where the batch of the last record begins.
+    pub batch: u64,
     payload: Vec<u8>,
     /// Reads segments whatever their headers say: to find out whether one without was in use.
     raw: bool,
@@ -34,7 +36,7 @@ pub(crate) struct Record<'a> {
 
 impl<'a> Reader<'a> {
     pub fn new(segments: &'a Segments, lsn: u64) -> Reader<'a> {
-        Reader { segments, cached: None, lsn, epoch: 0, payload: Vec::new(), raw: false }
+        Reader { segments, cached: None, lsn, epoch: 0, batch: lsn, payload: Vec::new(), raw: false }
     }
 
     /// The next record. `None` at the end of the log, or where it is damaged: see
@@ -44,6 +46,7 @@ impl<'a> Reader<'a> {
         let Some(header) = self.record_at(lsn)? else { return Ok(None) };
         let Some(kind) = Kind::from_byte(header.kind) else { return Ok(None) };
         self.epoch = header.epoch;
+        self.batch = header.batch;
         self.lsn = lsn + record::record_bytes(header.length as usize) as u64;
         let Header { wall_us, epoch, .. } = header;
         Ok(Some(Record { kind, lsn, wall_us, epoch, payload: &self.payload }))

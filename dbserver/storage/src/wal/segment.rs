@@ -116,12 +116,22 @@ impl Segments {
             }
             None => self.fill_new(&path)?,
         };
-        let header = encode_header(segment, self.size);
-        let synced = file.write_at(&header, 0).and_then(|()| file.sync());
-        synced.map_err(|error| Error::io("write", &path, error))?;
-        self.io.sync_dir(&self.dir).map_err(|error| Error::io("sync", &self.dir, error))?;
+        self.seal(segment, &*file)?;
         self.open.lock().insert(segment, file);
         Ok(())
+    }
+
+    /// Prepares a segment that is there for the second time: whoever was about to may not have come to the end of it.
+    pub fn prepare_again(&self, segment: u64) -> Result<()> {
+        self.seal(segment, &*self.file(segment)?)
+    }
+
+    /// The last steps of preparing a segment.
+    fn seal(&self, segment: u64, file: &dyn File) -> Result<()> {
+        let header = encode_header(segment, self.size);
+        let synced = file.write_at(&header, 0).and_then(|()| file.sync());
+        synced.map_err(|error| Error::io("write", &self.path(segment), error))?;
+        self.io.sync_dir(&self.dir).map_err(|error| Error::io("sync", &self.dir, error))
     }
 
     /// A new file of zeros: its blocks are allocated now, not by a commit.
@@ -202,6 +212,20 @@ impl Segments {
         Ok(writes)
     }
 
+    /// Writes what can be read of a range once more.
+    pub fn write_again(&self, from: u64, to: u64) -> Result<()> {
+        let mut lsn = from;
+        while lsn < to {
+            let segment = self.size.segment_of(lsn);
+            let offset = lsn - self.size.start_of(segment);
+            let length = (to - lsn).min(self.size.payload() - offset);
+            let bytes = self.read(segment, offset as usize, length as usize)?.unwrap_or_default();
+            self.write(lsn, &bytes)?;
+            lsn += length;
+        }
+        Ok(())
+    }
+
     /// Makes the segments of a range durable.
     pub fn sync(&self, from: u64, to: u64) -> Result<u64> {
         let segments = self.size.segment_of(from)..=self.size.segment_of(to.saturating_sub(1).max(from));
@@ -265,9 +289,14 @@ fn encode_header(segment: u64, size: SegmentSize) -> [u8; SEGMENT_HEADER as usiz
     bytes.extend_from_slice(&size.file_bytes().to_le_bytes());
     let mut header = [0; SEGMENT_HEADER as usize];
     header.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
-    let crc = crc32c::crc32c(&header).to_le_bytes();
-    header.iter_mut().skip(12).zip(crc).for_each(|(to, from)| *to = from);
+    seal(&mut header);
     header
+}
+
+fn seal(header: &mut [u8; SEGMENT_HEADER as usize]) {
+    header.iter_mut().skip(12).take(4).for_each(|byte| *byte = 0);
+    let crc = crc32c::crc32c(header).to_le_bytes();
+    header.iter_mut().skip(12).zip(crc).for_each(|(to, from)| *to = from);
 }
 
 /// What the header of a segment file says: its number, and the size of the log's segments.
@@ -286,11 +315,40 @@ pub(crate) fn decode_header(path: &Path, bytes: &[u8]) -> Result<(u64, SegmentSi
     Ok((segment, size))
 }
 
+/// Refuses a header of another version. Its checksum lies in the same place in all versions: without it, a number that a crash has
+/// torn would be taken for one.
 fn check_version(path: &Path, header: &[u8; SEGMENT_HEADER as usize]) -> Result<()> {
+    let mut sealed = *header;
+    seal(&mut sealed);
+    if sealed != *header {
+        return Ok(());
+    }
     let [magic @ .., _, _, _, _] = header.first_chunk::<12>().copied().unwrap_or_default();
     let version = header.get(8..12).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_le_bytes);
     if magic == *MAGIC && version != VERSION {
         return Err(Error::UnknownFormat { file: path.to_path_buf(), version, known: VERSION });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A crash in the middle of writing a header leaves any part of it.
+    #[test]
+    fn a_torn_header_is_no_other_version() {
+        let path = Path::new("1.log");
+        let mut header = encode_header(1, SegmentSize::new(4096));
+        check_version(path, &header).unwrap();
+        let torn = |length| {
+            let mut torn = [0; SEGMENT_HEADER as usize];
+            torn[..length].copy_from_slice(&header[..length]);
+            torn
+        };
+        assert!((0..header.len()).all(|length| check_version(path, &torn(length)).is_ok()));
+        header[8] = 99;
+        seal(&mut header);
+        assert!(matches!(check_version(path, &header), Err(Error::UnknownFormat { version: 99, .. })));
+    }
 }

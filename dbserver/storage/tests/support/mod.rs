@@ -3,7 +3,12 @@
 //! Each file has a `live` image, what the process reads, and a `durable` one, what a power cut is sure to leave. In
 //! between lie the sectors written since the last sync: after a power cut each of them, by the seed's choice, is there,
 //! is not, or is torn in the middle. The same for a file's length, and for the names in a directory, of whose changes
-//! since the last sync a prefix survives.
+//! since the last sync a prefix survives; what is in a directory goes with the directory's own name.
+//!
+//! A sync that fails is one that Linux forgets about: what it should have made durable is read as before while the machine runs,
+//! a later sync has nothing to do for it, and a power cut finds the old bytes.
+//!
+//! Every operation goes into a trace, so that two runs of one seed can be told to be the same.
 
 #![allow(dead_code, reason = "not every test uses all of it")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says so by panicking")]
@@ -21,9 +26,10 @@ use rand::prelude::*;
 const SECTOR: usize = 512;
 
 /// What may go wrong from here on.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// After this many operations the power is cut: every operation fails.
+    /// After this many operations every operation fails: the process is as good as dead, and what follows is
+    /// [`SimIo::power_cut`] or [`SimIo::kill`].
     pub power_cut_after: Option<u64>,
     /// After this many syncs one fails.
     pub sync_fails_after: Option<u64>,
@@ -33,8 +39,13 @@ pub struct Faults {
     pub capacity: Option<u64>,
 }
 
+/// One process's door to the machine.
 #[derive(Clone)]
-pub struct SimIo(Arc<Mutex<Machine>>);
+pub struct SimIo {
+    machine: Arc<Mutex<Machine>>,
+    /// The process; none for who outlives all of them.
+    process: Option<u64>,
+}
 
 struct Machine {
     rng: StdRng,
@@ -50,7 +61,14 @@ struct Machine {
     ticks: u64,
     start: Instant,
     locked: bool,
+    /// The process that runs; earlier ones reach nothing any more.
+    process: u64,
+    /// Checksum of all operations.
+    trace: u32,
 }
+
+/// In place of the inode of a directory.
+const DIRECTORY: u64 = 0;
 
 #[derive(Clone)]
 enum Change {
@@ -67,12 +85,13 @@ struct Inode {
 
 struct SimFile {
     machine: Arc<Mutex<Machine>>,
+    process: Option<u64>,
     inode: u64,
 }
 
 impl SimIo {
     pub fn new(seed: u64) -> SimIo {
-        SimIo(Arc::new(Mutex::new(Machine {
+        let machine = Arc::new(Mutex::new(Machine {
             rng: StdRng::seed_from_u64(seed),
             inodes: HashMap::new(),
             next_inode: 1,
@@ -84,34 +103,50 @@ impl SimIo {
             ticks: 0,
             start: Instant::now(),
             locked: false,
-        })))
+            process: 1,
+            trace: 0,
+        }));
+        SimIo { machine, process: None }
+    }
+
+    /// For the process that begins now: its operations fail once it was killed or the power was cut.
+    pub fn process(&self) -> SimIo {
+        let process = Some(self.machine.lock().process);
+        SimIo { machine: Arc::clone(&self.machine), process }
+    }
+
+    /// What was done so far, in one number.
+    pub fn trace(&self) -> u32 {
+        self.machine.lock().trace
     }
 
     pub fn set_faults(&self, faults: Faults) {
-        self.0.lock().faults = faults;
+        self.machine.lock().faults = faults;
+    }
+
+    /// What has not gone wrong yet.
+    pub fn faults(&self) -> Faults {
+        self.machine.lock().faults
     }
 
     /// Whether the power has been cut.
     pub fn is_off(&self) -> bool {
-        self.0.lock().off
+        self.machine.lock().off
     }
 
     /// Bytes of all files.
     pub fn used(&self) -> u64 {
-        self.0.lock().used()
+        self.machine.lock().used()
     }
 
     /// The process is gone, the machine is not: everything written stays, synced or not.
     pub fn kill(&self) {
-        let mut machine = self.0.lock();
-        machine.locked = false;
-        machine.faults = Faults::default();
-        assert!(!machine.off);
+        self.machine.lock().next_process();
     }
 
     /// The power is cut, and comes back.
     pub fn power_cut(&self) {
-        let mut machine = self.0.lock();
+        let mut machine = self.machine.lock();
         let machine = &mut *machine;
         let rng = &mut machine.rng;
         // Each crash has its own temper, so that the extremes occur as well: all is lost, all is there.
@@ -141,11 +176,22 @@ impl SimIo {
                 change.apply(&mut machine.durable_names);
             }
         }
-        machine.names = machine.durable_names.clone();
-        machine.off = false;
-        machine.locked = false;
-        machine.faults = Faults::default();
+        // What is in a directory whose name is lost is lost.
+        let mut names = BTreeMap::new();
+        for (path, inode) in std::mem::take(&mut machine.durable_names) {
+            // Parents come before what is in them.
+            if path.parent().is_some_and(|parent| is_root(parent) || names.contains_key(parent)) {
+                names.insert(path, inode);
+            }
+        }
+        machine.names = names.clone();
+        machine.durable_names = names;
+        machine.next_process();
     }
+}
+
+fn is_root(path: &Path) -> bool {
+    path.parent().is_none()
 }
 
 impl Change {
@@ -158,8 +204,22 @@ impl Change {
 }
 
 impl Machine {
-    /// Every operation goes through here.
-    fn step(&mut self) -> Result<()> {
+    /// The process has ended, the next one begins.
+    fn next_process(&mut self) {
+        self.off = false;
+        self.locked = false;
+        self.faults = Faults::default();
+        self.process += 1;
+    }
+
+    /// Every operation goes through here; what it is goes into the trace.
+    fn step(&mut self, process: Option<u64>, what: &str, on: &[u8], bytes: &[u8]) -> Result<()> {
+        if process.is_some_and(|process| process != self.process) {
+            return Err(Error::other("no process"));
+        }
+        for part in [what.as_bytes(), on, bytes] {
+            self.trace = crc32c::crc32c_append(self.trace, part);
+        }
         self.ticks += 1;
         if self.off {
             return Err(Error::other("no power"));
@@ -175,7 +235,7 @@ impl Machine {
     }
 
     fn used(&self) -> u64 {
-        let inodes: BTreeSet<_> = self.names.values().collect();
+        let inodes: BTreeSet<_> = self.names.values().filter(|inode| **inode != DIRECTORY).collect();
         inodes.iter().map(|inode| self.inodes[inode].live.len() as u64).sum()
     }
 
@@ -189,20 +249,29 @@ impl Machine {
 }
 
 impl Io for SimIo {
-    fn create_dir_all(&self, _dir: &Path) -> Result<()> {
-        self.0.lock().step()
+    fn create_dir_all(&self, dir: &Path) -> Result<()> {
+        let mut machine = self.machine.lock();
+        machine.step(self.process, "mkdir", path_bytes(dir), &[])?;
+        let mut missing: Vec<_> = dir.ancestors().filter(|dir| !is_root(dir)).collect();
+        missing.reverse();
+        for dir in missing {
+            if !machine.names.contains_key(dir) {
+                machine.change(Change::Set(dir.to_path_buf(), DIRECTORY));
+            }
+        }
+        Ok(())
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<String>> {
-        let mut machine = self.0.lock();
-        machine.step()?;
+        let mut machine = self.machine.lock();
+        machine.step(self.process, "list", path_bytes(dir), &[])?;
         let inside = machine.names.keys().filter(|path| path.parent() == Some(dir));
         Ok(inside.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect())
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn File>> {
-        let mut machine = self.0.lock();
-        machine.step()?;
+        let mut machine = self.machine.lock();
+        machine.step(self.process, "open", path_bytes(path), &[])?;
         let inode = match (machine.names.get(path).copied(), mode) {
             (Some(inode), OpenMode::Read | OpenMode::Existing) => inode,
             (None, OpenMode::Read | OpenMode::Existing) => return Err(ErrorKind::NotFound.into()),
@@ -213,6 +282,10 @@ impl Io for SimIo {
                 inode
             }
             (None, OpenMode::Create) => {
+                let directory = path.parent().unwrap();
+                if !is_root(directory) && !machine.names.contains_key(directory) {
+                    return Err(ErrorKind::NotFound.into());
+                }
                 let inode = machine.next_inode;
                 machine.next_inode += 1;
                 machine.inodes.insert(inode, Inode::default());
@@ -220,12 +293,12 @@ impl Io for SimIo {
                 inode
             }
         };
-        Ok(Arc::new(SimFile { machine: Arc::clone(&self.0), inode }))
+        Ok(Arc::new(SimFile { machine: Arc::clone(&self.machine), process: self.process, inode }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        let mut machine = self.0.lock();
-        machine.step()?;
+        let mut machine = self.machine.lock();
+        machine.step(self.process, "rename", &[path_bytes(from), path_bytes(to)].concat(), &[])?;
         let inode = *machine.names.get(from).ok_or(ErrorKind::NotFound)?;
         // One change of the journal: both or neither.
         machine.change(Change::Set(to.to_path_buf(), inode));
@@ -236,16 +309,16 @@ impl Io for SimIo {
     }
 
     fn remove(&self, path: &Path) -> Result<()> {
-        let mut machine = self.0.lock();
-        machine.step()?;
+        let mut machine = self.machine.lock();
+        machine.step(self.process, "remove", path_bytes(path), &[])?;
         machine.names.get(path).ok_or(ErrorKind::NotFound)?;
         machine.change(Change::Remove(path.to_path_buf()));
         Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<()> {
-        let mut machine = self.0.lock();
-        machine.step()?;
+        let mut machine = self.machine.lock();
+        machine.step(self.process, "sync_dir", path_bytes(dir), &[])?;
         for change in machine.changes.remove(dir).unwrap_or_default() {
             change.apply(&mut machine.durable_names);
         }
@@ -253,35 +326,39 @@ impl Io for SimIo {
     }
 
     fn lock_dir(&self, _dir: &Path) -> Result<Option<Box<dyn Send + Sync>>> {
-        let mut machine = self.0.lock();
-        machine.step()?;
+        let mut machine = self.machine.lock();
+        machine.step(self.process, "lock", &[], &[])?;
         if std::mem::replace(&mut machine.locked, true) {
             return Ok(None);
         }
-        struct Unlock(Arc<Mutex<Machine>>);
+        struct Unlock(Arc<Mutex<Machine>>, u64);
         impl Drop for Unlock {
             fn drop(&mut self) {
-                self.0.lock().locked = false;
+                let mut machine = self.0.lock();
+                // The lock may be the next process's by now.
+                if machine.process == self.1 {
+                    machine.locked = false;
+                }
             }
         }
-        Ok(Some(Box::new(Unlock(Arc::clone(&self.0)))))
+        Ok(Some(Box::new(Unlock(Arc::clone(&self.machine), machine.process))))
     }
 
     fn wall_clock_us(&self) -> u64 {
-        self.0.lock().ticks
+        self.machine.lock().ticks
     }
 
     fn now(&self) -> Instant {
-        let machine = self.0.lock();
+        let machine = self.machine.lock();
         machine.start + Duration::from_micros(machine.ticks)
     }
 
     fn random(&self) -> u64 {
-        self.0.lock().rng.random()
+        self.machine.lock().rng.random()
     }
 
     fn sleep(&self, duration: Duration) {
-        self.0.lock().ticks += duration.as_micros() as u64;
+        self.machine.lock().ticks += duration.as_micros() as u64;
     }
 
     fn park(&self, at_most: Option<Duration>) {
@@ -290,10 +367,21 @@ impl Io for SimIo {
     }
 }
 
+fn path_bytes(path: &Path) -> &[u8] {
+    path.to_str().unwrap().as_bytes()
+}
+
+impl SimFile {
+    fn step(&self, machine: &mut Machine, what: &str, at: u64, bytes: &[u8]) -> Result<()> {
+        let place = [self.inode.to_le_bytes(), at.to_le_bytes()];
+        machine.step(self.process, what, place.as_flattened(), bytes)
+    }
+}
+
 impl File for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         let mut machine = self.machine.lock();
-        machine.step()?;
+        self.step(&mut machine, "read", offset, &[])?;
         if let Some(left) = &mut machine.faults.read_fails_after {
             if *left == 0 {
                 machine.faults.read_fails_after = None;
@@ -311,11 +399,16 @@ impl File for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> Result<()> {
         let mut machine = self.machine.lock();
         // The cut may come in the middle of a write: the first part of it has happened.
-        let cut = machine.step().err();
+        let running = !machine.off;
+        let cut = self.step(&mut machine, "write", offset, bytes).err();
         let mut bytes = bytes;
-        if cut.is_some() && !bytes.is_empty() {
-            let part = machine.rng.random_range(0..bytes.len());
-            bytes = &bytes[..part];
+        match cut {
+            Some(_) if running && machine.off && !bytes.is_empty() => {
+                let part = machine.rng.random_range(0..bytes.len());
+                bytes = &bytes[..part];
+            }
+            Some(error) => return Err(error),
+            None => {}
         }
         let offset = offset as usize;
         let end = offset + bytes.len();
@@ -336,10 +429,11 @@ impl File for SimFile {
 
     fn sync(&self) -> Result<()> {
         let mut machine = self.machine.lock();
-        machine.step()?;
+        self.step(&mut machine, "sync", 0, &[])?;
         if let Some(left) = &mut machine.faults.sync_fails_after {
             if *left == 0 {
                 machine.faults.sync_fails_after = None;
+                machine.inodes.get_mut(&self.inode).unwrap().dirty.clear();
                 return Err(Error::other("sync failed"));
             }
             *left -= 1;
@@ -357,7 +451,7 @@ impl File for SimFile {
 
     fn len(&self) -> Result<u64> {
         let mut machine = self.machine.lock();
-        machine.step()?;
+        self.step(&mut machine, "len", 0, &[])?;
         Ok(machine.inodes[&self.inode].live.len() as u64)
     }
 }

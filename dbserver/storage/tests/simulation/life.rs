@@ -1,105 +1,26 @@
-//! Crashes, by the seed: transactions run on a simulated machine whose power is cut at any operation, whose syncs and reads fail
-//! and whose disk fills up. After each crash every acknowledged transaction is there, none is half there, and what is
-//! there is a prefix of the history of commits. Until then everyone sees what a model says: snapshots held through flushes,
-//! compactions and evictions, scans that go on meanwhile, whoever asks for the newest row, whoever finds it locked.
-//!
-//! `PLIMSOLL_SIM_SEEDS=10000` runs more seeds, `PLIMSOLL_SIM_SEED=42` just one.
+//! One seed: the lives and deaths of an engine.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that fails says so by panicking"
-)]
-
-mod support;
-
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use plimsoll_storage::io::Io;
 use plimsoll_storage::{
-    BatchWrite, CommitTicket, Direction, Engine, Error, Insert, Isolation, KeyRange, Load, LockMode,
-    LockOutcome, Options, RowBuffer, Savepoint, Scan, Snapshot, Transaction, TreeId, WaitPolicy, Write,
+    BatchWrite, Direction, Engine, Error, Insert, Isolation, KeyRange, Load, LockMode, LockOutcome, Options,
+    RowBuffer, Savepoint, Scan, Snapshot, Transaction, TreeId, WaitPolicy, Write,
 };
 use rand::prelude::*;
-use support::{Faults, SimIo};
+
+use crate::history::{History, Op, Rows, difference, highest_tree, write};
+use crate::support::{Faults, SimIo};
 
 type Row = (Vec<u8>, Vec<u8>);
-type Rows = BTreeMap<(u64, Vec<u8>), Vec<u8>>;
-
-/// What a transaction does, in order.
-#[derive(Debug, Clone)]
-enum Op {
-    Put(u64, Vec<u8>, Vec<u8>),
-    Delete(u64, Vec<u8>),
-    Drop(u64),
-}
-
-fn apply(rows: &mut Rows, ops: &[Op]) {
-    for op in ops {
-        match op {
-            Op::Put(tree, key, value) => {
-                rows.insert((*tree, key.clone()), value.clone());
-            }
-            Op::Delete(tree, key) => {
-                rows.remove(&(*tree, key.clone()));
-            }
-            Op::Drop(_) => {}
-        }
-    }
-    // A drop takes effect at the commit, whatever was written before or after it in the transaction.
-    for op in ops {
-        if let Op::Drop(tree) = op {
-            rows.retain(|(other, _), _| other != tree);
-        }
-    }
-}
-
-/// The history: rows as of all acknowledged commits, then the commits that may or may not survive.
-#[derive(Default)]
-struct History {
-    acknowledged: Rows,
-    pending: Vec<(Vec<Op>, CommitTicket)>,
-    /// The highest tree ever handed out.
-    highest_tree: u64,
-    /// The highest tree that a durable commit has named: only lower ones must never be handed out again.
-    committed_tree: u64,
-}
-
-fn highest_tree(ops: &[Op]) -> u64 {
-    let tree = |op: &Op| match op {
-        Op::Put(tree, ..) | Op::Delete(tree, _) | Op::Drop(tree) => *tree,
-    };
-    ops.iter().map(tree).max().unwrap_or(0)
-}
-
-impl History {
-    /// Moves what has resolved over to the acknowledged; a ticket may not resolve before those of earlier commits.
-    fn acknowledge(&mut self, seed: u64) {
-        let resolved = self.pending.iter().take_while(|(_, ticket)| ticket.is_resolved()).count();
-        assert!(
-            self.pending.iter().skip(resolved).all(|(_, ticket)| !ticket.is_resolved()),
-            "seed {seed}: order"
-        );
-        for (ops, ticket) in self.pending.drain(..resolved) {
-            ticket.wait().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-            apply(&mut self.acknowledged, &ops);
-            self.committed_tree = self.committed_tree.max(highest_tree(&ops));
-        }
-    }
-}
-
-/// Trees and keys that differ.
-fn difference(found: &Rows, expected: &Rows) -> Vec<(u64, Vec<u8>)> {
-    let keys = found.keys().chain(expected.keys());
-    keys.filter(|key| found.get(*key) != expected.get(*key)).cloned().collect()
-}
 
 struct Open {
     txn: Transaction,
+    /// What its one snapshot sees; none where each statement has its own.
+    base: Option<Rows>,
     ops: Vec<Op>,
     /// Rows that it holds alone, by a write or a lock.
     held: Vec<(u64, Vec<u8>)>,
@@ -136,6 +57,8 @@ struct Simulation {
     trees: Vec<u64>,
     /// Keys that nobody has used yet begin with this.
     fresh: u32,
+    /// Whether what happens is printed.
+    told: bool,
 }
 
 impl Simulation {
@@ -143,6 +66,7 @@ impl Simulation {
         let fatal = Arc::clone(&self.fatal);
         Options {
             wal_segment_size: 8192,
+            synchronous: self.history.synchronous,
             // Everything happens at once: staging, eviction, and compaction through several levels.
             memtable_bytes: 600_000,
             cache_bytes: 20_000,
@@ -156,7 +80,7 @@ impl Simulation {
     }
 
     fn open(&self) -> Result<Engine, Error> {
-        let io: Arc<dyn Io> = Arc::new(self.io.clone());
+        let io: Arc<dyn Io> = Arc::new(self.io.process());
         Engine::open(io, Path::new("/data"), self.options())
     }
 
@@ -173,86 +97,92 @@ impl Simulation {
         Ok(rows)
     }
 
-    /// Opens until it works: opening may be cut as well. Checks what is there against the history.
+    /// Opens until it works: opening may be cut as well, and fail. Checks what is there against the history.
     fn recover(&mut self) -> Engine {
-        let engine = loop {
-            if self.rng.random_bool(0.3) {
-                let power_cut_after = Some(self.rng.random_range(0..60));
-                self.io.set_faults(Faults { power_cut_after, ..Faults::default() });
-            }
-            match self.open() {
-                Ok(engine) => break engine,
+        loop {
+            *self.fatal.lock() = None;
+            let faults = if self.rng.random_bool(0.4) { self.faults(60) } else { Faults::default() };
+            self.io.set_faults(faults);
+            let opened = self.open();
+            self.tell(|| format!("opened: {opened:?}"));
+            match opened {
+                Ok(engine) if !self.io.is_off() => {
+                    let passed_over =
+                        faults.sync_fails_after.is_some() && self.io.faults().sync_fails_after.is_none();
+                    assert!(!passed_over, "seed {}: opened although a sync failed", self.seed);
+                    self.io.set_faults(Faults::default());
+                    let found =
+                        self.rows(&engine).unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
+                    self.history.recovered(found);
+                    self.trees.retain(|tree| *tree <= self.history.committed_tree);
+                    return engine;
+                }
+                Ok(engine) => self.crash(engine),
                 Err(error) => {
-                    assert!(self.io.is_off(), "seed {}: could not open: {error}", self.seed);
-                    self.io.power_cut();
+                    let failed = matches!(error, Error::Io { .. } | Error::DiskFull);
+                    let fine = self.io.is_off() || (failed && self.io.faults() != faults);
+                    let full = faults.capacity.is_some() && matches!(error, Error::DiskFull);
+                    assert!(fine || full, "seed {}: could not open: {error}", self.seed);
+                    self.crash(());
                 }
             }
-        };
-        self.io.set_faults(Faults::default());
-        assert!(!self.io.is_off() || self.open().is_err());
-        if self.io.is_off() {
-            drop(engine);
-            self.io.power_cut();
-            return self.recover();
         }
-        let found = self.rows(&engine).unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
-        let mut expected = self.history.acknowledged.clone();
-        let mut survived = 0;
-        let mut matched = (found == expected).then_some(0);
-        let mut committed_tree = self.history.committed_tree;
-        for (ops, _) in &self.history.pending {
-            apply(&mut expected, ops);
-            survived += 1;
-            if found == expected {
-                // The fewest commits that explain it; those without effect may or may not have survived.
-                matched = matched.or(Some(survived));
-            }
-            if matched.is_none_or(|matched| matched >= survived) {
-                committed_tree = committed_tree.max(highest_tree(ops));
-            }
+    }
+
+    /// Faults to come, most of them within this many operations.
+    fn faults(&mut self, operations: u64) -> Faults {
+        let (rng, used) = (&mut self.rng, self.io.used());
+        Faults {
+            power_cut_after: rng.random_bool(0.6).then(|| rng.random_range(0..operations)),
+            sync_fails_after: rng.random_bool(0.1).then(|| rng.random_range(0..operations / 10)),
+            read_fails_after: rng.random_bool(0.3).then(|| rng.random_range(0..operations / 3)),
+            capacity: rng.random_bool(0.2).then(|| used + rng.random_range(0..100_000)),
         }
-        assert!(
-            matched.is_some(),
-            "seed {}: {} rows found, {} acknowledged, {} commits pending: no prefix of the history, differs in {:?}",
-            self.seed,
-            found.len(),
-            self.history.acknowledged.len(),
-            self.history.pending.len(),
-            difference(&found, &self.history.acknowledged),
-        );
-        self.history.committed_tree = if matched.is_some_and(|matched| matched > 0) {
-            committed_tree
+    }
+
+    /// The process is killed, or the power is cut. What it leaves behind in memory reaches no disk any more.
+    fn crash<T>(&mut self, process: T) {
+        let killed = self.rng.random_bool(0.3);
+        self.tell(|| if killed { "killed".into() } else { "power cut".into() });
+        if killed {
+            self.io.kill();
         } else {
-            self.history.committed_tree
-        };
-        self.trees.retain(|tree| *tree <= self.history.committed_tree);
-        self.history.acknowledged = found;
-        self.history.pending.clear();
-        engine
+            self.io.power_cut();
+        }
+        drop(process);
     }
 
     /// One life of the process.
-    fn live(&mut self, engine: &Engine) {
+    fn live(&mut self, engine: Engine) {
         let mut open: Vec<Open> = Vec::new();
         let mut kept: Vec<Kept> = Vec::new();
         for _ in 0..self.rng.random_range(10..120) {
-            if self.fatal.lock().is_some() || self.io.is_off() {
-                return;
+            self.step(&engine, &mut open, &mut kept);
+            self.history.acknowledge();
+            if self.is_over() {
+                break;
             }
-            self.step(engine, &mut open, &mut kept);
             self.look(&open, &mut kept);
+            self.look_as_transaction(&open);
         }
-        if self.rng.random_bool(0.2) {
-            drop((open, kept));
+        if !self.is_over() && self.rng.random_bool(0.2) {
+            (open, kept) = (Vec::new(), Vec::new());
             if engine.close().is_ok() {
-                self.history.acknowledge(self.seed);
-                assert!(
-                    self.history.pending.is_empty(),
-                    "seed {}: closed without all commits durable",
-                    self.seed
-                );
+                self.history.flushed();
             }
         }
+        self.crash((open, kept, engine));
+    }
+
+    /// What happens, told where one seed runs alone.
+    fn tell(&self, what: impl FnOnce() -> String) {
+        if self.told {
+            println!("{}", what());
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.fatal.lock().is_some() || self.io.is_off()
     }
 
     fn step(&mut self, engine: &Engine, open: &mut Vec<Open>, kept: &mut Vec<Kept>) {
@@ -260,8 +190,14 @@ impl Simulation {
             0..10 if open.len() < 4 => {
                 let levels = [Isolation::ReadCommitted, Isolation::RepeatableRead];
                 let isolation = *levels.choose(&mut self.rng).unwrap();
+                let txn = engine.begin(isolation);
+                let base = (isolation == Isolation::RepeatableRead).then(|| {
+                    drop(txn.snapshot());
+                    self.history.visible()
+                });
                 open.push(Open {
-                    txn: engine.begin(isolation),
+                    txn,
+                    base,
                     ops: Vec::new(),
                     held: Vec::new(),
                     savepoint: None,
@@ -283,6 +219,7 @@ impl Simulation {
                         || open.held.iter().any(|(held, _)| *held == tree)
                 };
                 if !open.iter().enumerate().any(|(other, open)| other != index && uses(open)) {
+                    self.tell(|| format!("{} drops {tree}", open[index].txn.id()));
                     open[index].txn.drop_tree(TreeId(tree));
                     open[index].ops.push(Op::Drop(tree));
                 }
@@ -291,40 +228,49 @@ impl Simulation {
                 let index = self.rng.random_range(0..open.len());
                 let Open { txn, ops, failed, .. } = open.swap_remove(index);
                 if failed {
+                    self.tell(|| format!("{} rolls back", txn.id()));
                     return txn.rollback();
                 }
-                match txn.commit() {
+                let id = txn.id();
+                let committed = txn.commit();
+                self.tell(|| format!("{id} commits {} writes: {:?}", ops.len(), committed));
+                match committed {
                     Ok(ticket) if ops.is_empty() => drop(ticket),
-                    Ok(ticket) => self.history.pending.push((ops, ticket)),
+                    Ok(ticket) => self.history.add(ops, ticket),
                     Err(error) => self.expected(&error),
                 }
             }
             75..80 if !open.is_empty() => {
                 let index = self.rng.random_range(0..open.len());
-                open.swap_remove(index);
+                let gone = open.swap_remove(index);
+                self.tell(|| format!("{} is dropped", gone.txn.id()));
             }
-            80..92 => {
-                if let Err(error) = engine.flush() {
-                    self.expected(&error);
-                } else {
-                    self.history.acknowledge(self.seed);
-                    assert!(self.history.pending.is_empty());
-                    match self.rows(engine) {
-                        Ok(rows) => {
-                            let difference = difference(&rows, &self.history.acknowledged);
-                            assert!(difference.is_empty(), "seed {}: visible {difference:?}", self.seed);
-                            if kept.len() < 3 && self.rng.random_bool(0.5) {
-                                // A snapshot outlives its transaction.
-                                let snapshot = engine.begin(Isolation::ReadCommitted).snapshot();
-                                kept.push(Kept { snapshot, rows, scan: None });
-                            }
+            80..86 => {
+                self.history.acknowledge();
+                match self.rows(engine) {
+                    Ok(rows) => {
+                        let difference = difference(&rows, &self.history.visible());
+                        assert!(difference.is_empty(), "seed {}: visible {difference:?}", self.seed);
+                        if kept.len() < 3 && self.rng.random_bool(0.5) {
+                            // A snapshot outlives its transaction.
+                            let snapshot = engine.begin(Isolation::ReadCommitted).snapshot();
+                            kept.push(Kept { snapshot, rows, scan: None });
                         }
-                        Err(error) => self.expected(&error),
                     }
+                    Err(error) => self.expected(&error),
+                }
+            }
+            86..92 => {
+                let flushed = engine.flush();
+                self.tell(|| format!("the log is flushed: {flushed:?}"));
+                match flushed {
+                    Ok(()) => self.history.flushed(),
+                    Err(error) => self.expected(&error),
                 }
             }
             92..96 => {
-                let result = match self.rng.random_range(0..4) {
+                let kind = self.rng.random_range(0..4);
+                let result = match kind {
                     0 => engine.checkpoint(),
                     1 => engine.shrink_memory(self.rng.random_range(0..20_000)),
                     _ => engine.checkpoint().and_then(|()| {
@@ -332,11 +278,10 @@ impl Simulation {
                         Ok(())
                     }),
                 };
-                if let Err(error) = result {
-                    self.expected(&error);
-                }
-                if self.fatal.lock().is_none() && !self.io.is_off() {
-                    self.history.acknowledge(self.seed);
+                self.tell(|| format!("{}: {result:?}", ["checkpoint", "shrink", "compact", "compact"][kind]));
+                match result {
+                    Ok(()) => self.history.flushed(),
+                    Err(error) => self.expected(&error),
                 }
             }
             96..98 => match engine.allocate_tree() {
@@ -413,20 +358,39 @@ impl Simulation {
         }
     }
 
+    /// A transaction's next statement sees its snapshot and what it has written itself, in memory and in staged files.
+    fn look_as_transaction(&mut self, open: &[Open]) {
+        let Some(mine) = open.choose(&mut self.rng) else { return };
+        if mine.failed || self.rng.random_bool(0.7) {
+            return;
+        }
+        mine.txn.new_statement();
+        let snapshot = mine.txn.snapshot();
+        let mut expected = mine.base.clone().unwrap_or_else(|| self.history.visible());
+        write(&mut expected, &mine.ops);
+        let tree = self.rng.random_range(1..=self.history.highest_tree);
+        let mut rows = RowBuffer::new();
+        let mut scan = snapshot.scan(TreeId(tree), KeyRange::all(), Direction::Forward);
+        let batch = self.rng.random_range(1..60);
+        loop {
+            match scan.next_batch(batch, &mut rows) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return self.expected(&error),
+            }
+        }
+        let found: Rows = rows.iter().map(|(key, value)| ((tree, key.to_vec()), value.to_vec())).collect();
+        expected.retain(|(of, _), _| *of == tree);
+        let difference = difference(&found, &expected);
+        assert!(difference.is_empty(), "seed {}: a transaction sees {difference:?}", self.seed);
+    }
+
     /// The newest row, committed or the transaction's own.
     fn newest(&self, mine: &Open, tree: u64, key: &[u8]) -> Option<Vec<u8>> {
         if let Some(own) = mine.own(tree, key) {
             return own;
         }
-        let mut newest = self.history.acknowledged.get(&(tree, key.to_vec())).cloned();
-        for op in self.history.pending.iter().flat_map(|(ops, _)| ops) {
-            match op {
-                Op::Put(t, k, value) if *t == tree && k == key => newest = Some(value.clone()),
-                Op::Delete(t, k) if *t == tree && k == key => newest = None,
-                _ => {}
-            }
-        }
-        newest
+        self.history.newest(tree, key)
     }
 
     fn allocated(&mut self, tree: TreeId) {
@@ -440,10 +404,12 @@ impl Simulation {
         open.txn.new_statement();
         match self.rng.random_range(0..24) {
             0 if !open.failed => {
+                self.tell(|| format!("{} has a savepoint", open.txn.id()));
                 open.savepoint = Some((open.txn.savepoint(), open.ops.len(), open.held.len()));
             }
             1 => {
                 if let Some((savepoint, ops, held)) = &open.savepoint {
+                    self.tell(|| format!("{} goes back to its savepoint", open.txn.id()));
                     open.txn.rollback_to(savepoint);
                     open.ops.truncate(*ops);
                     open.held.truncate(*held);
@@ -592,6 +558,14 @@ impl Simulation {
     }
 
     fn done(&mut self, open: &mut Open, others: &[Open], result: Result<Write, Error>, op: Op) {
+        self.tell(|| {
+            let (name, tree, key) = match &op {
+                Op::Put(tree, key, _) => ("put", tree, key),
+                Op::Delete(tree, key) => ("delete", tree, key),
+                Op::Drop(tree) => ("drop", tree, &Vec::new()),
+            };
+            format!("{} {name} {tree} {:?} {}: {result:?}", open.txn.id(), key.first(), key.len())
+        });
         match result {
             Ok(Write::Done) => {
                 if let Op::Put(tree, key, _) | Op::Delete(tree, key) = &op {
@@ -631,15 +605,19 @@ impl Simulation {
     }
 }
 
-fn simulate(seed: u64) {
+/// Runs a seed and answers what tells its course from any other.
+pub fn simulate(seed: u64, told: bool) -> (u32, u64) {
+    let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
+    let synchronous = rng.random_bool(0.85);
     let mut simulation = Simulation {
         seed,
-        rng: StdRng::seed_from_u64(seed ^ 0x5eed),
+        rng,
         io: SimIo::new(seed),
-        history: History::default(),
+        history: History::new(seed, synchronous),
         fatal: Arc::default(),
         trees: vec![],
         fresh: 0,
+        told,
     };
     for _ in 0..5 {
         let engine = simulation.recover();
@@ -647,37 +625,11 @@ fn simulate(seed: u64) {
             let tree = engine.allocate_tree().unwrap();
             simulation.allocated(tree);
         }
-        let rng = &mut simulation.rng;
-        let faults = Faults {
-            power_cut_after: rng.random_bool(0.6).then(|| rng.random_range(0..300)),
-            sync_fails_after: rng.random_bool(0.1).then(|| rng.random_range(0..30)),
-            read_fails_after: rng.random_bool(0.3).then(|| rng.random_range(0..100)),
-            capacity: rng.random_bool(0.2).then(|| simulation.io.used() + rng.random_range(0..100_000)),
-        };
+        let faults = simulation.faults(300);
+        simulation.tell(|| format!("{faults:?}"));
         simulation.io.set_faults(faults);
-        simulation.live(&engine);
-        let killed =
-            !simulation.io.is_off() && simulation.fatal.lock().is_none() && simulation.rng.random_bool(0.3);
-        // The process ends without a word: whatever its engine would do from here on reaches no disk.
-        simulation.io.set_faults(Faults { power_cut_after: Some(0), ..Faults::default() });
-        if killed {
-            std::mem::forget(engine);
-            simulation.io.kill();
-        } else {
-            drop(engine);
-            simulation.io.power_cut();
-        }
-        *simulation.fatal.lock() = None;
+        simulation.live(engine);
     }
-}
-
-#[test]
-fn every_acknowledged_transaction_survives_and_none_is_half_there() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    if let Some(seed) = number("PLIMSOLL_SIM_SEED") {
-        return simulate(seed);
-    }
-    for seed in 0..number("PLIMSOLL_SIM_SEEDS").unwrap_or(300) {
-        simulate(seed);
-    }
+    drop(simulation.recover());
+    (simulation.io.trace(), simulation.rng.random())
 }

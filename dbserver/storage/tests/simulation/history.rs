@@ -1,0 +1,169 @@
+//! What was committed, in order, and how much of it is promised.
+
+use std::collections::BTreeMap;
+
+use plimsoll_storage::CommitTicket;
+
+/// The rows of all trees.
+pub type Rows = BTreeMap<(u64, Vec<u8>), Vec<u8>>;
+
+/// What a transaction does, in order.
+#[derive(Debug, Clone)]
+pub enum Op {
+    Put(u64, Vec<u8>, Vec<u8>),
+    Delete(u64, Vec<u8>),
+    Drop(u64),
+}
+
+/// The rows as a transaction sees them that has done this.
+pub fn write(rows: &mut Rows, ops: &[Op]) {
+    for op in ops {
+        match op {
+            Op::Put(tree, key, value) => {
+                rows.insert((*tree, key.clone()), value.clone());
+            }
+            Op::Delete(tree, key) => {
+                rows.remove(&(*tree, key.clone()));
+            }
+            Op::Drop(_) => {}
+        }
+    }
+}
+
+/// The rows as its commit leaves them: a drop takes effect there, whatever was written before or after it.
+fn commit(rows: &mut Rows, ops: &[Op]) {
+    write(rows, ops);
+    for op in ops {
+        if let Op::Drop(tree) = op {
+            rows.retain(|(other, _), _| other != tree);
+        }
+    }
+}
+
+pub fn highest_tree(ops: &[Op]) -> u64 {
+    let tree = |op: &Op| match op {
+        Op::Put(tree, ..) | Op::Delete(tree, _) | Op::Drop(tree) => *tree,
+    };
+    ops.iter().map(tree).max().unwrap_or(0)
+}
+
+/// Trees and keys that differ.
+pub fn difference(found: &Rows, expected: &Rows) -> Vec<(u64, Vec<u8>)> {
+    let keys = found.keys().chain(expected.keys());
+    keys.filter(|key| found.get(*key) != expected.get(*key)).cloned().collect()
+}
+
+/// A commit that a crash may undo.
+struct Pending {
+    ops: Vec<Op>,
+    /// None once it has resolved without saying that the commit is durable.
+    ticket: Option<CommitTicket>,
+}
+
+/// The history: rows as of all commits that must survive, then the commits that may or may not.
+pub struct History {
+    seed: u64,
+    /// Whether a ticket that has resolved is a promise.
+    pub synchronous: bool,
+    durable: Rows,
+    pending: Vec<Pending>,
+    /// The highest tree ever handed out.
+    pub highest_tree: u64,
+    /// The highest tree that a durable commit has named: only lower ones must never be handed out again.
+    pub committed_tree: u64,
+}
+
+impl History {
+    pub fn new(seed: u64, synchronous: bool) -> History {
+        let (durable, pending) = (Rows::new(), Vec::new());
+        History { seed, synchronous, durable, pending, highest_tree: 0, committed_tree: 0 }
+    }
+
+    pub fn add(&mut self, ops: Vec<Op>, ticket: CommitTicket) {
+        assert!(self.synchronous || ticket.is_resolved(), "seed {}: an asynchronous commit waits", self.seed);
+        self.pending.push(Pending { ops, ticket: Some(ticket) });
+    }
+
+    /// What a new snapshot sees.
+    pub fn visible(&self) -> Rows {
+        if self.synchronous { self.durable.clone() } else { self.newest_rows() }
+    }
+
+    fn newest_rows(&self) -> Rows {
+        let mut rows = self.durable.clone();
+        self.pending.iter().for_each(|pending| commit(&mut rows, &pending.ops));
+        rows
+    }
+
+    /// The newest committed value of a row.
+    pub fn newest(&self, tree: u64, key: &[u8]) -> Option<Vec<u8>> {
+        let last =
+            self.pending.iter().rev().flat_map(|pending| pending.ops.iter().rev()).find_map(|op| match op {
+                Op::Put(t, k, value) if *t == tree && k == key => Some(Some(value.clone())),
+                Op::Delete(t, k) if *t == tree && k == key => Some(None),
+                _ => None,
+            });
+        last.unwrap_or_else(|| self.durable.get(&(tree, key.to_vec())).cloned())
+    }
+
+    /// What was promised by now must survive. A ticket may not resolve before those of earlier commits.
+    pub fn acknowledge(&mut self) {
+        if !self.synchronous {
+            return;
+        }
+        let mut promised = 0;
+        for (index, pending) in self.pending.iter_mut().enumerate() {
+            let Some(ticket) = pending.ticket.take_if(|ticket| ticket.is_resolved()) else { continue };
+            if ticket.wait().is_ok() {
+                assert_eq!(promised, index, "seed {}: a ticket resolved before an earlier one", self.seed);
+                promised += 1;
+            }
+        }
+        self.settle(promised);
+    }
+
+    /// Everything was said to be durable.
+    pub fn flushed(&mut self) {
+        self.acknowledge();
+        let none = self.pending.is_empty() || !self.synchronous;
+        assert!(none, "seed {}: flushed, but a ticket has not resolved", self.seed);
+        self.settle(self.pending.len());
+    }
+
+    fn settle(&mut self, count: usize) {
+        for pending in self.pending.drain(..count) {
+            commit(&mut self.durable, &pending.ops);
+            self.committed_tree = self.committed_tree.max(highest_tree(&pending.ops));
+        }
+    }
+
+    /// What was found after a crash is what was promised and some of the commits after that, none of them without those before.
+    pub fn recovered(&mut self, found: Rows) {
+        let mut expected = self.durable.clone();
+        let mut matched = (found == expected).then_some(0);
+        let mut committed_tree = self.committed_tree;
+        for (survived, pending) in (1..).zip(&self.pending) {
+            commit(&mut expected, &pending.ops);
+            // The fewest commits that explain it; those without effect may or may not have survived.
+            matched = matched.or((found == expected).then_some(survived));
+            if matched.is_none_or(|matched| matched >= survived) {
+                committed_tree = committed_tree.max(highest_tree(&pending.ops));
+            }
+        }
+        let Some(matched) = matched else {
+            panic!(
+                "seed {}: {} rows found, {} promised, {} commits pending: no prefix of the history, differs in {:?}",
+                self.seed,
+                found.len(),
+                self.durable.len(),
+                self.pending.len(),
+                difference(&found, &self.durable),
+            )
+        };
+        if matched > 0 {
+            self.committed_tree = committed_tree;
+        }
+        self.durable = found;
+        self.pending.clear();
+    }
+}
