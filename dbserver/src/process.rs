@@ -247,10 +247,14 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ProcessError> {
     TcpListener::bind(address).await.map_err(|source| ProcessError::Listen { address, source })
 }
 
+/// What the process takes before it has any data: its code, stacks, buffers of connections.
+const PROCESS_BYTES: u64 = 32 << 20;
+
 /// Opens engine and catalog, on a thread that may take its time.
 async fn open(directory: &Path, config: &Config) -> Result<Arc<Database>, ProcessError> {
     let directory = directory.to_owned();
-    let data = memory_limit() / 100 * u64::from(config.storage.memory_percent);
+    let free = memory_limit().saturating_sub(PROCESS_BYTES);
+    let data = free / 100 * u64::from(config.storage.memory_percent);
     // Two fifths for what was written lately, three for blocks of files.
     let memtable_bytes = data / 5 * 2;
     let options = Options {
