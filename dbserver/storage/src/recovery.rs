@@ -3,6 +3,7 @@
 //! Files are opened, not read. The log after them is replayed into the memtable, in its order: row locks make that the right one
 //! for each row. Where it ends it is checked that this is an end and not damage, before anything is believed.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,13 +12,13 @@ use parking_lot::RwLock;
 
 use crate::error::{Error, Result};
 use crate::io::Io;
-use crate::key::{TreeId, Value};
-use crate::lsm::{FileSet, Files};
+use crate::key::{Direction, TreeId, Value};
+use crate::lsm::{FileSet, FileView, Files};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::memtable::{Cell, Change, Row, Tree, Trees, Version};
 use crate::mvcc::{TxnState, forget};
 use crate::options::Options;
-use crate::sst::{BlockCache, FileMeta, Staged, Table, file_name, file_number, tree_of};
+use crate::sst::{BlockCache, FileMeta, Staged, Table, file_name, file_number, hash, tree_of, user_key};
 use crate::wal::{Commit, Kind, LogStart, Op, Reader, Record, SegmentSize, Segments, ops, take_u64};
 
 /// Directory of the sorted files.
@@ -86,6 +87,7 @@ pub(crate) fn recover(io: &Arc<dyn Io>, dir: &Path, options: &Options) -> Result
     for meta in &staged {
         set.l0.insert(0, open(meta)?);
     }
+    forget_outdated(&trees, &set, &staged)?;
 
     // What was read may be in the page cache only (the process was killed, not the machine): it is shown to readers
     // from here on, so it must be durable now. After a sync that failed, the page cache takes the last batch for written although
@@ -250,6 +252,37 @@ fn write(tree: &Tree, op: Op<'_>, timestamp: u64, change: &mut Change) {
             rows.insert(row);
         }
     }
+}
+
+/// Takes deletions from memory that staged files have newer versions of: what memory says would count. While the process lived they were
+/// gone from there, as ones that everyone saw and no file had to be told of, when the row was written anew and staged; the replay
+/// has brought them back.
+fn forget_outdated(trees: &Trees, set: &FileSet, staged: &[FileMeta]) -> Result<()> {
+    if staged.is_empty() {
+        return Ok(());
+    }
+    let view = FileView { timestamp: u64::MAX - 1, own: None };
+    for tree in trees.all() {
+        let mut deleted = Vec::new();
+        tree.rows.read().visit(Bound::Unbounded, Bound::Unbounded, Direction::Forward, &mut |row| {
+            if let (Cell::Tombstone, Some(timestamp)) = (&row.head.cell, row.head.stamp.timestamp()) {
+                deleted.push((row.key.clone(), timestamp));
+            }
+            true
+        });
+        let mut change = Change::default();
+        for (key, timestamp) in deleted {
+            let user = user_key(tree.id, &key);
+            let newest = || set.get(&user, hash(&user), &view, true);
+            if staged.iter().any(|meta| meta.spans(&user))
+                && newest()?.is_some_and(|(_, newer)| newer > timestamp)
+            {
+                forget(&mut tree.rows.write(), &key, &mut change);
+            }
+        }
+        trees.account(&tree, &change);
+    }
+    Ok(())
 }
 
 /// Removes log files that are neither replayed nor prepared; answers up to where the log is prepared.

@@ -36,6 +36,43 @@ fn rows(engine: &Engine, tree: TreeId) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 #[test]
+fn a_row_that_was_deleted_and_then_staged_anew_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let options =
+        || Options { background: false, memtable_bytes: 600_000, stage_bytes_min: 4_000, ..options() };
+    let tree;
+    {
+        let engine = Engine::open(RealIo::shared(), dir.path(), options()).unwrap();
+        tree = engine.allocate_tree().unwrap();
+        let commit = |change: &dyn Fn(&Transaction)| {
+            let txn = engine.begin(Isolation::ReadCommitted);
+            change(&txn);
+            txn.commit().unwrap().wait().unwrap();
+        };
+        // After the restart the tree counts as one that has rows in files.
+        commit(&|txn| put(txn, tree, b"other", b"1"));
+        engine.checkpoint().unwrap();
+        commit(&|txn| put(txn, tree, b"k", b"old"));
+        commit(&|txn| drop(txn.delete(tree, b"k").unwrap()));
+        // Cleans up: the deletion leaves memory, no file has to be told.
+        commit(&|txn| put(txn, tree, b"other", b"2"));
+        commit(&|txn| {
+            put(txn, tree, b"k", b"new");
+            (0..100).for_each(|row| put(txn, tree, &[row], &[0; 100]));
+        });
+        // The log alone names what came after the checkpoint.
+        assert!(engine.stats().staged_bytes > 0 && engine.stats().checkpoints == 1);
+    }
+    for _ in 0..2 {
+        let engine = Engine::open(RealIo::shared(), dir.path(), options()).unwrap();
+        let txn = engine.begin(Isolation::ReadCommitted);
+        assert_eq!(txn.snapshot().get(tree, b"k").unwrap().as_deref(), Some(&b"new"[..]));
+        drop(txn);
+        engine.checkpoint().unwrap();
+    }
+}
+
+#[test]
 fn commits_are_there_after_a_restart_and_the_rest_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let tree;
