@@ -58,6 +58,8 @@ pub struct EngineFigures {
     pub compactions: u64,
     /// Times that a data file was found damaged since the start.
     pub corruptions: u64,
+    /// Snapshots ended for the memory that they took since the start.
+    pub snapshots_ended: u64,
     /// Bytes of data files written since the start, by what wrote them.
     pub written: Vec<(&'static str, u64)>,
     /// Blocks of data files read since the start, by where they were found.
@@ -82,6 +84,7 @@ impl EngineFigures {
             checkpoints: engine.checkpoints,
             compactions: engine.compactions,
             corruptions: engine.corruptions,
+            snapshots_ended: engine.snapshots_ended,
             written: vec![
                 ("flush", engine.flush_bytes),
                 ("staging", engine.staged_bytes),
@@ -109,6 +112,8 @@ impl EngineFigures {
                     json!({"files": files, "bytes": bytes})
                 }).collect::<Vec<_>>(),
                 "compactionsFailed": engine.compactions_failed,
+                "compactionError": engine.compaction_error,
+                "checkpointError": engine.flush_error,
                 "compactionReadBytes": engine.compaction_bytes_read,
                 "commitsPausedMs": ms(engine.pause_time),
                 "corruptions": engine.corruptions,
@@ -116,6 +121,7 @@ impl EngineFigures {
                 "checkpointsFailed": engine.checkpoints_failed,
                 "lastCheckpointMs": ms(engine.checkpoint_time),
                 "snapshots": engine.snapshots_live,
+                "snapshotsEnded": engine.snapshots_ended,
                 "lockWaits": engine.lock_waits,
                 "deadlocks": engine.deadlocks,
                 "recovery": {"ms": ms(engine.recovery_time), "records": engine.recovery_records},

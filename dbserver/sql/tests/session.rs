@@ -6,8 +6,9 @@ mod harness;
 
 use harness::{Rows, connect, execute, ok, open, simple, state, sync, tag};
 use plimsoll_sql::context::QueryContext;
-use plimsoll_sql::session::{Mode, Step, TransactionStatus};
+use plimsoll_sql::session::{Database, DatabaseOptions, Mode, Step, TransactionStatus};
 use plimsoll_sql::types::Datum;
+use plimsoll_storage::{Engine, Options, io::RealIo};
 
 /// The protocol promises that each message of data is one row; psycopg reads rows by it.
 #[test]
@@ -151,6 +152,77 @@ fn ddl_waits_for_writers_and_writers_for_ddl() {
         writer.join().unwrap();
     });
     assert_eq!(ok(&mut a, "select count(*) from t where a in (1, 2)"), [[Datum::Int8(2)]]);
+}
+
+#[test]
+fn a_transaction_says_whether_its_commit_waits_for_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    // Nothing syncs the log but who waits for it.
+    let options = Options { background: false, ..Options::default() };
+    let engine = Engine::open(RealIo::shared(), directory.path(), options).unwrap();
+    let database = Database::open(engine.clone(), DatabaseOptions::default()).unwrap();
+    let mut s = connect(&database);
+    ok(&mut s, "create table t (a int)");
+    let is_durable = || {
+        let stats = engine.stats();
+        stats.durable_lsn == stats.last_lsn
+    };
+    for (statements, durable) in [
+        ("insert into t values (1)", true),
+        ("set synchronous_commit = off; insert into t values (1)", false),
+        ("begin; insert into t values (1); set local synchronous_commit = on; commit", true),
+        ("insert into t values (1)", false),
+        ("set synchronous_commit = local; insert into t values (1)", true),
+        ("begin; set local synchronous_commit = off; insert into t values (1); commit", false),
+        ("insert into t values (1)", true),
+        ("set synchronous_commit = remote_write; insert into t values (1)", true),
+        ("set synchronous_commit = remote_apply; insert into t values (1)", true),
+        // As in PostgreSQL, what removes files is durable first.
+        ("set synchronous_commit = off; create table u (a int); drop table u", true),
+        ("insert into t values (1)", false),
+        ("reset synchronous_commit; insert into t values (1)", true),
+    ] {
+        ok(&mut s, statements);
+        assert_eq!(is_durable(), durable, "{statements}");
+    }
+    assert_eq!(ok(&mut s, "select count(*) from t"), [[Datum::Int8(11)]]);
+    assert_eq!(state(&simple(&mut s, "set synchronous_commit = maybe").unwrap_err()), "22023");
+    ok(&mut s, "set synchronous_commit = off");
+    let shown = ok(&mut s, "select setting from pg_settings where name = 'synchronous_commit'");
+    assert_eq!(shown, [[Datum::Text("off".into())]]);
+}
+
+#[test]
+fn a_transaction_whose_snapshot_was_ended_fails_and_the_others_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (engine, database) = open(directory.path());
+    let (mut forgotten, mut cursor, mut s) = (connect(&database), connect(&database), connect(&database));
+    ok(
+        &mut s,
+        "create table t (a int primary key, b int); insert into t select i, 0 from generate_series(1, 3000) i",
+    );
+    for level in ["repeatable read", "serializable"] {
+        ok(&mut forgotten, &format!("begin isolation level {level}; select count(*) from t"));
+        ok(&mut cursor, "begin; declare c cursor for select a from t; fetch 1 from c");
+        ok(&mut s, "update t set b = b + 1");
+        assert!(engine.end_oldest_snapshot().is_some());
+        // By key, and a scan on its way.
+        for (session, read) in
+            [(&mut forgotten, "select b from t where a = 1"), (&mut cursor, "fetch all from c")]
+        {
+            let error = simple(session, read).unwrap_err();
+            assert_eq!(error.to_string(), "72000: snapshot too old", "{read}");
+            assert_eq!(state(&simple(session, "select 1").unwrap_err()), "25P02");
+            ok(session, "rollback");
+            assert_eq!(ok(session, "select count(*) from t"), [[Datum::Int8(3000)]]);
+        }
+        ok(&mut s, "update t set b = b + 1");
+    }
+    // READ COMMITTED takes a new snapshot with each statement.
+    ok(&mut forgotten, "begin; select count(*) from t");
+    ok(&mut s, "update t set b = 0");
+    engine.end_oldest_snapshot();
+    assert_eq!(ok(&mut forgotten, "select b from t where a = 1"), [[Datum::Int4(0)]]);
 }
 
 #[test]

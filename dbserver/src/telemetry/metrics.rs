@@ -57,6 +57,7 @@ pub struct Metrics {
     checkpoints: IntCounter,
     compactions: IntCounter,
     corruptions: IntCounter,
+    snapshots_ended: IntCounter,
     files_written: IntCounterVec,
     blocks_read: IntCounterVec,
     storage_bytes: GaugeVec,
@@ -137,6 +138,10 @@ impl Metrics {
             compactions: make.counter("plimsoll_compactions_total", "Compactions of data files.")?,
             corruptions: make
                 .counter("plimsoll_corruptions_total", "Times that a data file was found damaged.")?,
+            snapshots_ended: make.counter(
+                "plimsoll_snapshots_ended_total",
+                "Snapshots that were ended because what was kept for them took too much memory.",
+            )?,
             files_written: make.counters(
                 "plimsoll_files_written_bytes_total",
                 "Bytes of data files written, by what wrote them.",
@@ -229,6 +234,7 @@ impl Metrics {
             raise(&self.checkpoints, engine.checkpoints);
             raise(&self.compactions, engine.compactions);
             raise(&self.corruptions, engine.corruptions);
+            raise(&self.snapshots_ended, engine.snapshots_ended);
             for (by, bytes) in &engine.written {
                 raise(&self.files_written.with_label_values(&[*by]), *bytes);
             }

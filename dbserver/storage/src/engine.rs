@@ -34,8 +34,11 @@ const L0_SLOW: (usize, usize) = (16, 64);
 /// How many flushes a writer waits for before it is refused, and how long for each.
 const MEMORY_FLUSHES: usize = 3;
 const MEMORY_WAIT: Duration = Duration::from_secs(10);
-/// Pause after a compaction that failed.
+/// The part of the memory for rows that may be taken by what is kept for old snapshots before these are ended.
+const OLD_SHARE: u64 = 4;
+/// Pause after a compaction that failed; after each further one in a row twice as long, up to the longest.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(300);
 
 /// What transactions, snapshots and threads share.
 pub(crate) struct Shared {
@@ -57,6 +60,12 @@ pub(crate) struct Shared {
     chore: Condvar,
     /// Those who wait for memory: a flush has ended.
     flushed: Condvar,
+    /// Those who pause: the engine is being closed.
+    stopped: Condvar,
+    /// Why the last flush has failed, if it has.
+    flush_error: Mutex<Option<Error>>,
+    /// The same of compactions.
+    compaction_error: Mutex<Option<String>>,
     /// Whether a flush has been asked for, so that commits need not take the mutex to ask again.
     flush_asked: AtomicBool,
 }
@@ -101,11 +110,11 @@ impl Shared {
     /// [`Error::OutOfMemory`] where what nobody may move to files yet takes all there is.
     pub fn check_memory(self: &Arc<Self>, bytes: usize) -> Result<()> {
         let limit_bytes = self.options.memtable_bytes;
-        let has_room = || self.trees.memory_bytes().saturating_add(bytes as u64) <= limit_bytes;
+        let has_room = || self.memory_bytes().saturating_add(bytes as u64) <= limit_bytes;
         if has_room() {
             return Ok(());
         }
-        if self.options.background {
+        let flushed = if self.options.background {
             let mut chores = self.chores.lock();
             // The flush that is on its way may have begun too early to help; the one after it did not.
             for _ in 0..MEMORY_FLUSHES {
@@ -117,11 +126,46 @@ impl Shared {
                 self.chore.notify_all();
                 self.flushed.wait_for(&mut chores, MEMORY_WAIT);
             }
+            drop(chores);
+            self.flush_error.lock().clone().map_or(Ok(()), Err)
         } else {
-            self.relieve_memory(bytes as u64)?;
+            self.relieve_memory(bytes as u64)
+        };
+        // Old snapshots go before writers do. (They let old versions go to files: mostly there is no need.)
+        while !has_room()
+            && self.garbage.condense(self) > limit_bytes / OLD_SHARE
+            && self.end_oldest_snapshot().is_some()
+        {}
+        let used_bytes = self.memory_bytes();
+        match flushed {
+            _ if has_room() => Ok(()),
+            Err(Error::DiskFull) => Err(Error::DiskFull),
+            _ => Err(Error::OutOfMemory { used_bytes, limit_bytes }),
         }
-        let used_bytes = self.trees.memory_bytes();
-        if has_room() { Ok(()) } else { Err(Error::OutOfMemory { used_bytes, limit_bytes }) }
+    }
+
+    /// Bytes of rows, versions, and what waits to be cleaned up.
+    fn memory_bytes(&self) -> u64 {
+        self.trees.memory_bytes() + self.garbage.bytes()
+    }
+
+    /// Keeps what waits for old snapshots within its share of memory.
+    fn bound_garbage(&self) {
+        let most = self.options.memtable_bytes / OLD_SHARE;
+        if self.garbage.bytes() <= most {
+            return;
+        }
+        self.garbage.condense(self);
+        // Half of it, so that this is worth its while.
+        while self.garbage.bytes() > most / 2 && self.end_oldest_snapshot().is_some() {}
+    }
+
+    /// Ends the oldest snapshot, and cleans up what was kept for it.
+    fn end_oldest_snapshot(&self) -> Option<u64> {
+        let timestamp = self.snapshots.end_oldest()?;
+        tracing::warn!(timestamp, "a snapshot was ended: what was kept for it took too much memory");
+        self.garbage.collect(self, usize::MAX, true);
+        Some(timestamp)
     }
 
     /// Flushes, and takes rows from memory, so that there is room for this many bytes.
@@ -135,10 +179,11 @@ impl Shared {
 
     /// A commit's share of the cleaning; and it asks for a flush where one is due.
     pub fn collect_garbage(&self) {
-        let too_large = self.garbage.collect(self, CLEAN_PER_COMMIT, !self.options.background);
+        let mut too_large = self.garbage.collect(self, CLEAN_PER_COMMIT, !self.options.background);
         if !self.options.background {
-            return;
+            return self.bound_garbage();
         }
+        too_large |= self.garbage.bytes() > self.options.memtable_bytes / OLD_SHARE;
         let flush = self.is_flush_due() && !self.flush_asked.swap(true, Ordering::AcqRel);
         if too_large || flush {
             let mut chores = self.chores.lock();
@@ -185,13 +230,14 @@ impl Shared {
     /// Half of the memory for rows may fill, and the log up to its cap.
     fn is_flush_due(&self) -> bool {
         let due = self.log_since_flush() > self.options.wal_bytes_max
-            || self.trees.memory_bytes() > self.options.memtable_bytes / 4 * 3;
+            || self.memory_bytes() > self.options.memtable_bytes / 4 * 3;
         let logged = self.log.counters.bytes.load(Ordering::Relaxed);
         due && logged >= self.counters.checkpoint_not_before.load(Ordering::Relaxed)
     }
 
     fn flush_and_count(self: &Arc<Self>) -> Result<()> {
         let result = self.flush_memtable();
+        *self.flush_error.lock() = result.as_ref().err().cloned();
         if let Err(error) = &result {
             tracing::warn!(%error, "could not flush the memtable, the log is kept");
             self.counters.checkpoints_failed.fetch_add(1, Ordering::Relaxed);
@@ -209,7 +255,7 @@ impl Shared {
         let l0 = self.files.l0_backlog();
         let files = l0.saturating_sub(slow) as f64 / (stop - slow) as f64;
         let limit = self.options.memtable_bytes as f64;
-        let memory = (self.trees.memory_bytes() as f64 / limit - 0.8) / 0.2;
+        let memory = (self.memory_bytes() as f64 / limit - 0.8) / 0.2;
         files.max(memory).clamp(0.0, 1.0)
     }
 
@@ -241,13 +287,14 @@ impl Shared {
             drop(chores);
             if clean {
                 self.garbage.collect(self, usize::MAX, true);
+                self.bound_garbage();
             }
             if flush {
                 // A failure has been counted and logged; it is tried again when the log has grown. What is in files can go anyway.
                 let _ = self.flush_and_count();
                 self.garbage.collect(self, usize::MAX, true);
                 let limit = self.options.memtable_bytes;
-                if self.trees.memory_bytes() > (limit / 4 * 3).min(limit.saturating_sub(room)) {
+                if self.memory_bytes() > (limit / 4 * 3).min(limit.saturating_sub(room)) {
                     self.evict((limit / 2).min(limit.saturating_sub(room)));
                 }
                 let _chores = self.chores.lock();
@@ -259,6 +306,7 @@ impl Shared {
 
     /// The compaction thread's life.
     fn run_compaction(self: &Arc<Self>) {
+        let mut failures = 0;
         loop {
             let mut chores = self.chores.lock();
             while !chores.compact && !chores.closing {
@@ -270,23 +318,43 @@ impl Shared {
             chores.compact = false;
             drop(chores);
             loop {
-                match self.compact() {
-                    Ok(true) => {}
-                    Ok(false) | Err(Error::Closed) => break,
+                match self.compact_and_note() {
+                    Ok(more) => {
+                        failures = 0;
+                        if !more {
+                            break;
+                        }
+                    }
+                    Err(Error::Closed) => break,
                     Err(error) => {
-                        tracing::warn!(%error, "could not compact");
-                        self.files.counters.compactions_failed.fetch_add(1, Ordering::Relaxed);
+                        let pause = retry_pause(failures);
+                        tracing::warn!(%error, again_in_s = pause.as_secs(), "could not compact");
+                        // A damaged file is known now, and left out.
+                        failures = if matches!(error, Error::Corruption { .. }) { 0 } else { failures + 1 };
                         let mut chores = self.chores.lock();
-                        // The damaged file is known now, the others can still be merged.
-                        chores.compact |= matches!(error, Error::Corruption { .. });
+                        chores.compact = true;
                         if !chores.closing {
-                            self.chore.wait_for(&mut chores, RETRY_PAUSE);
+                            self.stopped.wait_for(&mut chores, pause);
                         }
                         break;
                     }
                 }
             }
         }
+    }
+
+    /// One unit of compaction, as [`Shared::compact`]; a failure is counted and kept for [`Stats`] until one succeeds.
+    fn compact_and_note(&self) -> Result<bool> {
+        let result = self.compact();
+        match &result {
+            Err(Error::Closed) => {}
+            Err(error) => {
+                self.files.counters.compactions_failed.fetch_add(1, Ordering::Relaxed);
+                *self.compaction_error.lock() = Some(error.to_string());
+            }
+            Ok(_) => *self.compaction_error.lock() = None,
+        }
+        result
     }
 }
 
@@ -304,6 +372,7 @@ impl Handle {
         self.shared.chores.lock().closing = true;
         self.shared.chore.notify_all();
         self.shared.flushed.notify_all();
+        self.shared.stopped.notify_all();
         for thread in self.threads.lock().drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the storage engine has panicked");
@@ -369,6 +438,9 @@ impl Engine {
             chores: Mutex::default(),
             chore: Condvar::new(),
             flushed: Condvar::new(),
+            stopped: Condvar::new(),
+            flush_error: Mutex::default(),
+            compaction_error: Mutex::default(),
             flush_asked: AtomicBool::new(false),
         });
         let handle = Handle {
@@ -419,7 +491,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::checkpoint`], and [`Error::Corruption`]; then the files stay as they are.
     pub fn compact(&self) -> Result<bool> {
-        self.handle.shared.compact()
+        self.handle.shared.compact_and_note()
     }
 
     /// Flushes, and takes from memory whatever is in files, down to this many bytes.
@@ -430,6 +502,12 @@ impl Engine {
         self.checkpoint()?;
         self.handle.shared.evict(bytes);
         Ok(())
+    }
+
+    /// Ends the oldest snapshot, if it is older than the newest commit, and answers its timestamp: whoever reads by it gets
+    /// [`Error::SnapshotTooOld`]. Also happens when what is kept for it takes too much memory.
+    pub fn end_oldest_snapshot(&self) -> Option<u64> {
+        self.handle.shared.end_oldest_snapshot()
     }
 
     /// Writes and syncs the log up to now. Needed only without [`Options::background`].
@@ -466,7 +544,7 @@ impl Engine {
         let damaged = set.all().filter(|(_, table)| table.is_damaged());
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
-            memory_bytes: shared.trees.memory_bytes(),
+            memory_bytes: shared.memory_bytes(),
             memory_limit_bytes: shared.options.memtable_bytes,
             cache_bytes: files.cache.bytes(),
             cache_limit_bytes: shared.options.cache_bytes,
@@ -478,6 +556,8 @@ impl Engine {
             staged_bytes: load(&files.counters.staged_bytes),
             compactions: load(&files.counters.compactions),
             compactions_failed: load(&files.counters.compactions_failed),
+            flush_error: shared.flush_error.lock().as_ref().map(Error::to_string),
+            compaction_error: shared.compaction_error.lock().clone(),
             compaction_bytes_read: load(&files.counters.compaction_bytes_read),
             compaction_bytes_written: load(&files.counters.compaction_bytes_written),
             corruptions: load(&files.cache.corruptions),
@@ -500,6 +580,8 @@ impl Engine {
             commits: load(&counters.commits),
             rollbacks: load(&counters.rollbacks),
             snapshots_live: shared.snapshots.count(),
+            snapshots_ended: shared.snapshots.ended(),
+            garbage_bytes: shared.garbage.bytes(),
             oldest_snapshot: shared.snapshots.oldest(),
             visible_timestamp: shared.snapshots.visible(),
             lock_waits: load(&shared.locks.waits),
@@ -559,6 +641,11 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// The pause after a compaction that failed when `failures` before it had, in a row.
+fn retry_pause(failures: u32) -> Duration {
+    RETRY_PAUSE.saturating_mul(1 << failures.min(16)).min(RETRY_PAUSE_MAX)
+}
+
 /// A gauge as a count; it may be below zero for an instant.
 fn count(gauge: &AtomicI64) -> u64 {
     u64::try_from(gauge.load(Ordering::Relaxed)).unwrap_or(0)
@@ -566,4 +653,16 @@ fn count(gauge: &AtomicI64) -> u64 {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compaction_that_fails_again_and_again_is_tried_less_often() {
+        let pauses: Vec<u64> = (0..10).map(|failures| retry_pause(failures).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]);
+        assert_eq!(retry_pause(u32::MAX), RETRY_PAUSE_MAX);
+    }
 }

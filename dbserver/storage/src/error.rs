@@ -1,6 +1,7 @@
 //! What can go wrong, split by what the caller can do about it.
 //!
 //! - try the transaction again: [`Error::WriteConflict`], [`Error::ReadWriteConflict`], [`Error::Deadlock`]
+//! - read again, sooner: [`Error::SnapshotTooOld`]
 //! - do less, or free something: [`Error::OutOfMemory`], [`Error::DiskFull`], [`Error::TooLarge`]
 //! - the statement's own limits: [`Error::LockTimeout`], [`Error::Cancelled`]
 //! - the data directory needs a person: [`Error::Corruption`], [`Error::UnknownFormat`], [`Error::DirectoryLocked`]
@@ -27,6 +28,10 @@ pub enum Error {
         reason: ConflictReason,
     },
 
+    /// What the snapshot would see is gone: the versions kept for it took too much memory (72000).
+    #[error("snapshot too old")]
+    SnapshotTooOld,
+
     /// A serializable transaction that promised to write nothing writes (25006).
     #[error("cannot write in a read-only transaction")]
     ReadOnly,
@@ -47,8 +52,8 @@ pub enum Error {
         limit_bytes: u64,
     },
 
-    /// The disk has no room for more log (53100). The transaction is rolled back, readers go on.
-    #[error("could not extend the write-ahead log: no space left on device")]
+    /// The disk has no room for more log or files (53100). Nothing was committed, readers go on.
+    #[error("could not write to the data directory: no space left on device")]
     DiskFull,
 
     /// A key or value is longer than the engine takes (54000).
@@ -178,6 +183,7 @@ impl Error {
     pub fn sqlstate(&self) -> &'static str {
         match self {
             Error::WriteConflict | Error::ReadWriteConflict { .. } => "40001",
+            Error::SnapshotTooOld => "72000",
             Error::ReadOnly => "25006",
             Error::Deadlock { .. } => "40P01",
             Error::OutOfMemory { .. } => "53200",

@@ -5,7 +5,7 @@
 //! [`Transaction`]; its [`Transaction::snapshot`] reads without ever waiting for a writer; writers that meet another
 //! transaction's uncommitted row get a [`LockWait`] instead of an answer, to await or to block on, and then ask again.
 //! [`Transaction::commit`] releases locks at once and hands out a [`CommitTicket`], which resolves when the commit is
-//! durable: only then may a client be told.
+//! durable: only then may a client be told (unless it asked for [`Durability::Asynchronous`]).
 
 #![forbid(unsafe_code)]
 
@@ -30,8 +30,8 @@ pub use engine::Engine;
 pub use error::{ConflictReason, Error, LockName, Result, WaitsFor};
 pub use key::{Direction, Key, KeyRange, RowBuffer, TreeId, Value};
 pub use mvcc::{
-    BatchWrite, CommitTicket, Insert, Isolation, Load, LockMode, LockOutcome, LockWait, ObjectLock,
-    Savepoint, Scan, Snapshot, Transaction, WaitPolicy, Write,
+    BatchWrite, CommitTicket, Durability, Insert, Isolation, Load, LockMode, LockOutcome, LockWait,
+    ObjectLock, Savepoint, Scan, Snapshot, Transaction, WaitPolicy, Write,
 };
 pub use options::{FatalHook, Options};
 pub use stats::Stats;

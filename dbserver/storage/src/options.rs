@@ -26,8 +26,7 @@ pub struct Options {
     pub wal_segment_size: u64,
     /// Log since the last flush of the memtable that triggers the next one: what a start has to replay at most.
     pub wal_bytes_max: u64,
-    /// Whether a commit's ticket waits for the disk. Off: a crash of the machine may lose the newest commits,
-    /// never half of one.
+    /// Whether a commit's ticket waits for the disk. Off: every commit is one of [`crate::Durability::Asynchronous`].
     pub synchronous: bool,
     /// Whether flushing, compaction and clean-up run on threads of the engine. Off: the caller drives them with
     /// [`crate::Engine::flush`], [`crate::Engine::checkpoint`] and [`crate::Engine::compact`] (a deterministic simulator does).

@@ -30,6 +30,10 @@ pub struct Stats {
     pub compactions: u64,
     /// Units of compaction that failed.
     pub compactions_failed: u64,
+    /// Why the last flush has failed, if it has.
+    pub flush_error: Option<String>,
+    /// Why the last compaction has failed, if it has: it is tried again, ever less often.
+    pub compaction_error: Option<String>,
     /// Bytes of files that compactions read.
     pub compaction_bytes_read: u64,
     /// Bytes of files that compactions wrote.
@@ -74,9 +78,13 @@ pub struct Stats {
     pub rollbacks: u64,
     /// Snapshots alive.
     pub snapshots_live: u64,
+    /// Snapshots that were ended because the versions kept for them took too much memory.
+    pub snapshots_ended: u64,
+    /// Bytes of what waits to be cleaned up until no snapshot needs it, beside the versions themselves; part of `memory_bytes`.
+    pub garbage_bytes: u64,
     /// Timestamp of the oldest snapshot alive, which pins versions; the newest timestamp when there is none.
     pub oldest_snapshot: u64,
-    /// Timestamp of the newest durable commit.
+    /// Timestamp of the newest commit that new snapshots see.
     pub visible_timestamp: u64,
     /// Times a transaction had to wait for a lock.
     pub lock_waits: u64,

@@ -321,3 +321,22 @@ fn a_full_disk_does_not_fill_with_files_that_nothing_names() {
     assert_eq!(files().len(), before.len() + 1);
     assert_eq!(keys(&engine.begin(Isolation::ReadCommitted).snapshot()), 100);
 }
+
+#[test]
+fn a_compaction_that_failed_says_why_until_one_succeeds() {
+    let io = SimIo::new(1);
+    let engine = open(&io, 1 << 20);
+    for round in 0..8 {
+        let txn = engine.begin(Isolation::ReadCommitted);
+        put(&txn, 1, &[round; 100]);
+        commit(&engine, &txn);
+        engine.checkpoint().unwrap();
+    }
+    io.set_faults(Faults { read_fails_after: Some(0), ..Faults::default() });
+    assert!(matches!(engine.compact(), Err(Error::Io { action: "read", .. })));
+    let stats = engine.stats();
+    assert!(stats.compaction_error.is_some_and(|error| error.contains("read failed")));
+    assert_eq!(stats.compactions_failed, 1);
+    assert!(engine.compact().unwrap());
+    assert_eq!(engine.stats().compaction_error, None);
+}

@@ -23,6 +23,7 @@ use crate::session::transaction::OpenTransaction;
 use crate::session::{DateOrder, Description, EvalSettings, Mode, Sink, Step, TransactionStatus};
 use crate::types::Oid;
 use hashbrown::{HashMap, HashSet};
+use plimsoll_storage::Durability;
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub struct Session {
     pub(crate) copy: Option<CopyIn>,
     notices: Vec<Notice>,
     timeouts: Timeouts,
+    /// `synchronous_commit`.
+    pub(crate) durability: Durability,
 }
 
 /// Settings that are asked for at each statement.
@@ -149,6 +152,7 @@ impl Session {
             copy: None,
             notices: Vec::new(),
             timeouts: Timeouts::default(),
+            durability: Durability::Synchronous,
         }
     }
     /// Takes over settings that changed.
@@ -166,6 +170,11 @@ impl Session {
             lock: settings.duration("lock_timeout"),
             idle_in_transaction: settings.duration("idle_in_transaction_session_timeout"),
             idle_session: settings.duration("idle_session_timeout"),
+        };
+        // All other values ask for the disk here, and more of replicas, which there are none of.
+        self.durability = match settings.text("synchronous_commit") {
+            "off" => Durability::Asynchronous,
+            _ => Durability::Synchronous,
         };
         drop(settings);
         self.settings_print = print(&eval);

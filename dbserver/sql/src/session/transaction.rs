@@ -416,8 +416,10 @@ impl Session {
             self.commit_ddl()?;
             return Ok(Step::Complete(tag));
         }
+        // SET LOCAL may have been the last statement.
+        self.refresh_settings();
         let Some(transaction) = self.transaction.take() else { return Ok(Step::Complete(tag)) };
-        let outcome = transaction.storage.commit();
+        let outcome = transaction.storage.commit_with(self.durability);
         self.after_commit(&transaction, outcome.is_ok());
         let ticket = outcome?;
         if ticket.is_resolved() {

@@ -32,8 +32,9 @@ impl Shared {
         let log_bytes = self.log.counters.bytes.load(Ordering::Relaxed);
         self.log.flush()?;
         // Everything committed before the position is visible now, so it is in the files; what comes later is in the log
-        // behind it. Commits in between are in both, and skipped by their timestamp.
-        let pin = Pin::new(self);
+        // behind it. Commits in between are in both, and skipped by their timestamp. An asynchronous one of them may be in no
+        // durable log yet: then it becomes durable by the files, and with it all before it.
+        let pin = Pin::held(self);
         let upto = pin.timestamp;
         let mut flush = Flush {
             shared: self,

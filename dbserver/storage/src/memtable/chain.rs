@@ -100,6 +100,12 @@ impl Version {
         newest.is_some_and(|version| matches!(version.cell, Cell::Live(_)))
     }
 
+    /// Estimated bytes of the versions behind this one.
+    pub fn older_bytes(&self) -> u64 {
+        let older = self.older.as_ref().map(|older| &older.version);
+        u64::try_from(chain_bytes(older)).unwrap_or(0)
+    }
+
     /// Puts a version on top. Does not cut the chain.
     pub fn push(&mut self, stamp: Stamp, cell: Cell, change: &mut Change) {
         change.bytes += OLDER_BYTES + cell.heap_bytes();
@@ -233,7 +239,7 @@ mod tests {
     #[test]
     fn prune_keeps_what_snapshots_see_and_what_new_ones_will() {
         let snapshots = Snapshots::new(15);
-        let pin = snapshots.take();
+        let pin = snapshots.take(false);
         snapshots.publish(35);
         let mut head = Version::committed(10, Cell::Tombstone);
         let mut change = Change::default();
@@ -243,7 +249,7 @@ mod tests {
         head.prune(&snapshots.horizon(), &mut change);
         // 10 is pinned at 15; a snapshot taken now, at 35, sees 30; 40 will be seen before 50 is visible.
         assert_eq!(timestamps(&head), [50, 40, 30, 10]);
-        snapshots.release(pin);
+        snapshots.release(pin, false);
         snapshots.publish(50);
         head.prune(&snapshots.horizon(), &mut change);
         assert_eq!(timestamps(&head), [50]);
@@ -253,7 +259,7 @@ mod tests {
     #[test]
     fn a_hot_row_under_an_old_snapshot_stays_short() {
         let snapshots = Snapshots::new(1);
-        let _pin = snapshots.take();
+        let _pin = snapshots.take(false);
         let mut head = Version::committed(1, Cell::Tombstone);
         let mut change = Change::default();
         for timestamp in 2..10_000 {

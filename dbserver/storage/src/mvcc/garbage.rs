@@ -3,10 +3,13 @@
 //! A commit leaves behind the versions it replaced and the rows it deleted. They queue here with its timestamp; when the
 //! horizon has passed it, they are removed: a few by each later commit, so that cleaning keeps pace with writing, the
 //! large ones (dropping a whole tree) by the engine's clean-up thread.
+//!
+//! Under an old snapshot the queue grows. It counts as memory of the rows; when it has a large share of that it is gone through:
+//! rows that stand in it twice, or have left memory for files with all that snapshots see of them, need not wait.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Bound;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -26,6 +29,8 @@ const QUEUE_SHORT: usize = 1_000;
 #[derive(Default)]
 pub(crate) struct Garbage {
     queue: Mutex<VecDeque<(u64, Item)>>,
+    /// Estimated bytes of the queue.
+    bytes: AtomicU64,
 }
 
 /// What is to be cleaned.
@@ -36,9 +41,59 @@ pub(crate) enum Item {
     Drop(TreeId),
 }
 
+impl Item {
+    fn bytes(&self) -> u64 {
+        let key = match self {
+            Item::Row(_, key) => key.heap_bytes(),
+            Item::Drop(_) => 0,
+        };
+        (size_of::<(u64, Item)>() + key) as u64
+    }
+}
+
 impl Garbage {
     pub fn add(&self, timestamp: u64, items: impl IntoIterator<Item = Item>) {
-        self.queue.lock().extend(items.into_iter().map(|item| (timestamp, item)));
+        let mut queue = self.queue.lock();
+        for item in items {
+            self.bytes.fetch_add(item.bytes(), Ordering::Relaxed);
+            queue.push_back((timestamp, item));
+        }
+    }
+
+    /// Estimated bytes of what waits.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what need not wait. Answers how much memory the rest keeps: the queue itself, and the old versions of its rows.
+    pub fn condense(&self, shared: &Shared) -> u64 {
+        // What is added meanwhile goes behind it.
+        let mut all = std::mem::take(&mut *self.queue.lock());
+        let mut kept = VecDeque::new();
+        let mut seen = HashSet::new();
+        let (mut forgotten, mut versions) = (0, 0);
+        // The newest of each row: when that may be cleaned up, all before it may.
+        while let Some((timestamp, item)) = all.pop_back() {
+            let needed = match &item {
+                Item::Drop(_) => true,
+                Item::Row(tree, key) => {
+                    let bytes = seen.insert((*tree, key.clone())).then(|| kept_bytes(shared, *tree, key));
+                    versions += bytes.flatten().unwrap_or(0);
+                    bytes.flatten().is_some()
+                }
+            };
+            if needed {
+                kept.push_front((timestamp, item));
+            } else {
+                forgotten += item.bytes();
+            }
+        }
+        let mut queue = self.queue.lock();
+        kept.append(&mut queue);
+        *queue = kept;
+        drop(queue);
+        self.bytes.fetch_sub(forgotten, Ordering::Relaxed);
+        self.bytes() + versions
     }
 
     /// Whether more can be cleaned now than commits will do on the way.
@@ -63,7 +118,10 @@ impl Garbage {
                 match queue.front() {
                     Some((timestamp, _)) if *timestamp > oldest => return false,
                     Some((_, Item::Drop(_))) if !heavy => return true,
-                    Some(_) => queue.pop_front(),
+                    Some((_, item)) => {
+                        self.bytes.fetch_sub(item.bytes(), Ordering::Relaxed);
+                        queue.pop_front()
+                    }
                     None => return false,
                 }
             };
@@ -84,6 +142,14 @@ impl Garbage {
         }
         !heavy && self.queue.lock().len() > QUEUE_MAX
     }
+}
+
+/// Bytes of a row's versions that cleaning up would free, beside a deletion's own; `None` where there is nothing to clean up in memory.
+fn kept_bytes(shared: &Shared, tree: TreeId, key: &[u8]) -> Option<u64> {
+    let tree = shared.trees.get(tree)?;
+    let rows = tree.rows.read();
+    let head = &rows.get(key)?.head;
+    (head.older.is_some() || matches!(head.cell, Cell::Tombstone)).then(|| head.older_bytes())
 }
 
 /// Cuts a row's chain, and removes the row where it is a deletion that everyone sees and that no file has to be told of.

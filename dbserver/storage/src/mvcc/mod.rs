@@ -11,6 +11,11 @@
 //! Between the flip and the sync the commit is known to other *writers*, whose own records come later in the log, but to
 //! no *reader*: a snapshot sees what is durable. A transaction that only read such a row through a lock gets a ticket
 //! that waits for it.
+//!
+//! An *asynchronous* commit ([`Durability::Asynchronous`]) moves `visible` itself, inside the critical section, and its ticket
+//! has resolved. Timestamps follow the log, so that this shows all earlier commits, too, of which some may not be durable
+//! yet. Nothing durable can come to depend on something lost: whoever has read such a commit and commits comes behind it in
+//! the log, and a crash leaves a prefix of the log. A synchronous ticket waits for the disk, whatever is visible.
 
 mod garbage;
 mod load;
@@ -41,5 +46,7 @@ pub(crate) use snapshots::{Horizon, Snapshots};
 pub(crate) use stamp::Stamp;
 pub use ticket::CommitTicket;
 pub use transaction::Transaction;
-pub use types::{BatchWrite, Insert, Isolation, LockMode, LockOutcome, ObjectLock, WaitPolicy, Write};
+pub use types::{
+    BatchWrite, Durability, Insert, Isolation, LockMode, LockOutcome, ObjectLock, WaitPolicy, Write,
+};
 pub use work::Savepoint;

@@ -65,8 +65,8 @@ impl Scan {
     /// has ended. A call may append nothing and still answer true, after it has passed many dead rows.
     ///
     /// # Errors
-    /// [`crate::Error::Fatal`], [`crate::Error::ReadWriteConflict`]; [`crate::Error::Corruption`] and [`crate::Error::Io`] where a
-    /// file cannot be read.
+    /// [`crate::Error::SnapshotTooOld`]; [`crate::Error::Fatal`], [`crate::Error::ReadWriteConflict`];
+    /// [`crate::Error::Corruption`] and [`crate::Error::Io`] where a file cannot be read.
     pub fn next_batch(&mut self, limit: usize, out: &mut RowBuffer) -> Result<bool> {
         let shared = Arc::clone(self.snapshot.shared());
         shared.log.check()?;
@@ -74,6 +74,7 @@ impl Scan {
         if let Some(tree) = self.tree.clone() {
             self.read(&tree, limit, out)?;
         }
+        self.snapshot.check()?;
         if let Some(before) = before {
             let passed = if self.done { before } else { before.passed(&self.range, self.direction) };
             self.snapshot.mark(self.id, || passed)?;

@@ -7,7 +7,7 @@ use super::scan::Scan;
 use super::serializable::Span;
 use super::slots::TxnState;
 use crate::engine::Shared;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::key::{Direction, KeyRange, TreeId, Value};
 use crate::lsm::FileView;
 use crate::memtable::{Cell, Tree, Version};
@@ -16,18 +16,32 @@ use crate::memtable::{Cell, Tree, Version};
 pub(crate) struct Pin {
     pub shared: Arc<Shared>,
     pub timestamp: u64,
+    /// Whether it may not be ended for the memory that it takes.
+    held: bool,
 }
 
 impl Pin {
+    /// Of a transaction.
     pub fn new(shared: &Arc<Shared>) -> Arc<Pin> {
-        let timestamp = shared.snapshots.take();
-        Arc::new(Pin { shared: Arc::clone(shared), timestamp })
+        let timestamp = shared.snapshots.take(false);
+        Arc::new(Pin { shared: Arc::clone(shared), timestamp, held: false })
+    }
+
+    /// Of the engine itself, for a short time.
+    pub fn held(shared: &Arc<Shared>) -> Pin {
+        let timestamp = shared.snapshots.take(true);
+        Pin { shared: Arc::clone(shared), timestamp, held: true }
+    }
+
+    /// To be called after reading by it: [`Error::SnapshotTooOld`] where something may have been missing.
+    pub fn check(&self) -> Result<()> {
+        if self.shared.snapshots.is_ended(self.timestamp) { Err(Error::SnapshotTooOld) } else { Ok(()) }
     }
 }
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        self.shared.snapshots.release(self.timestamp);
+        self.shared.snapshots.release(self.timestamp, self.held);
     }
 }
 
@@ -131,10 +145,12 @@ impl Snapshot {
     /// The value of a row.
     ///
     /// # Errors
-    /// [`crate::Error::Fatal`], [`crate::Error::ReadWriteConflict`]; [`crate::Error::Corruption`] and [`crate::Error::Io`] where it
+    /// [`Error::SnapshotTooOld`]; [`Error::Fatal`], [`Error::ReadWriteConflict`]; [`Error::Corruption`] and [`Error::Io`] where it
     /// lies in a file that cannot be read.
     pub fn get(&self, tree: TreeId, key: &[u8]) -> Result<Option<Value>> {
-        Ok(self.look_up(tree, key, true)?.flatten())
+        let seen = self.look_up(tree, key, true)?;
+        // Also where it was not found: it may be gone because of that.
+        self.check().map(|()| seen.flatten())
     }
 
     /// [`Snapshot::get`] for a caller that must not wait for the disk: nothing where the answer is not in memory.
@@ -142,7 +158,8 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::get`].
     pub fn get_cached(&self, tree: TreeId, key: &[u8]) -> Result<Option<Option<Value>>> {
-        self.look_up(tree, key, false)
+        let seen = self.look_up(tree, key, false)?;
+        self.check().map(|()| seen)
     }
 
     fn look_up(&self, tree: TreeId, key: &[u8], may_read: bool) -> Result<Option<Option<Value>>> {
@@ -158,6 +175,11 @@ impl Snapshot {
             }
         }
         Ok(shared.files.get(tree.id, key, &self.file_view(), may_read)?.map(|(value, _)| value))
+    }
+
+    /// See [`Pin::check`].
+    pub(super) fn check(&self) -> Result<()> {
+        self.pin.check()
     }
 
     /// The rows of a range, in order.

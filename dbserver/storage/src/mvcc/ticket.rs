@@ -8,21 +8,23 @@ use std::task::{Context, Poll, Waker};
 use super::locks::thread_waker;
 use crate::engine::Shared;
 use crate::error::Result;
+use crate::wal::Until;
 
-/// The promise of a commit: a future that resolves when it is durable and visible to every later snapshot.
+/// The promise of a commit: a future that resolves when it is visible to every later snapshot and, where that was asked
+/// for, durable.
 #[must_use = "a commit is durable only after its ticket resolved"]
 pub struct CommitTicket {
     /// `None`: there was nothing to wait for.
-    pending: Option<(Arc<Shared>, u64)>,
+    pending: Option<(Arc<Shared>, u64, Until)>,
     /// The flusher knows that somebody waits.
     asked: bool,
 }
 
 impl CommitTicket {
-    /// Resolves when the timestamp is visible.
-    pub(crate) fn new(shared: &Arc<Shared>, timestamp: u64) -> CommitTicket {
-        let visible = shared.snapshots.visible() >= timestamp;
-        CommitTicket { pending: (!visible).then(|| (Arc::clone(shared), timestamp)), asked: false }
+    /// Resolves when the commit of this timestamp has come so far.
+    pub(crate) fn new(shared: &Arc<Shared>, timestamp: u64, until: Until) -> CommitTicket {
+        let reached = shared.log.has_reached(timestamp, until);
+        CommitTicket { pending: (!reached).then(|| (Arc::clone(shared), timestamp, until)), asked: false }
     }
 
     /// Whether it has resolved, without waiting.
@@ -31,7 +33,7 @@ impl CommitTicket {
         self.poll_with(Waker::noop()).is_ready()
     }
 
-    /// Blocks the thread until the commit is durable.
+    /// Blocks the thread until it resolves.
     ///
     /// # Errors
     /// [`crate::Error::Fatal`]: whether the commit is durable is known only after a restart.
@@ -43,7 +45,7 @@ impl CommitTicket {
             if let Poll::Ready(outcome) = self.poll_with(&waker) {
                 return outcome;
             }
-            let Some((shared, _)) = &self.pending else { return Ok(()) };
+            let Some((shared, ..)) = &self.pending else { return Ok(()) };
             match (shared.options.background, shared.log.lead()) {
                 (true, Ok(true)) => shared.after_batch(),
                 (true, Ok(false)) => shared.io.park(None),
@@ -55,7 +57,7 @@ impl CommitTicket {
 
     /// Somebody else has to flush.
     fn ask(&mut self) {
-        if let Some((shared, _)) = &self.pending
+        if let Some((shared, ..)) = &self.pending
             && !std::mem::replace(&mut self.asked, true)
         {
             shared.log.ask_to_flush();
@@ -65,7 +67,7 @@ impl CommitTicket {
     fn poll_with(&self, waker: &Waker) -> Poll<Result<()>> {
         match &self.pending {
             None => Poll::Ready(Ok(())),
-            Some((shared, timestamp)) => shared.log.poll_visible(*timestamp, waker),
+            Some((shared, timestamp, until)) => shared.log.poll_reached(*timestamp, *until, waker),
         }
     }
 }
@@ -89,7 +91,7 @@ impl Drop for CommitTicket {
 
 impl std::fmt::Debug for CommitTicket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let timestamp = self.pending.as_ref().map(|(_, timestamp)| timestamp);
+        let timestamp = self.pending.as_ref().map(|(_, timestamp, until)| (timestamp, until));
         f.debug_struct("CommitTicket").field("waits_for", &timestamp).finish()
     }
 }

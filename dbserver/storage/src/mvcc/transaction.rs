@@ -11,13 +11,16 @@ use super::slots::TxnState;
 use super::snapshot::{Pin, Snapshot};
 use super::stage;
 use super::ticket::CommitTicket;
-use super::types::{BatchWrite, Insert, Isolation, LockMode, LockOutcome, ObjectLock, WaitPolicy, Write};
+use super::types::{
+    BatchWrite, Durability, Insert, Isolation, LockMode, LockOutcome, ObjectLock, WaitPolicy, Write,
+};
 use super::work::{Savepoint, Work};
 use super::write::{Applied, Below, Want, Writer, newest};
 use crate::engine::{KEY_MAX, Shared, VALUE_MAX};
 use crate::error::{Error, LockName, Result};
 use crate::key::{Key, KeyRange, RowBuffer, TreeId, Value};
 use crate::memtable::{Change, Tree};
+use crate::wal::Until;
 
 /// Rows of a batch written under one acquisition of the tree's latch.
 const LATCH_ROWS: usize = 128;
@@ -86,7 +89,7 @@ impl Transaction {
                 Wait::Commit(timestamp) => {
                     shared.serializable.abort(&self.state);
                     work.pin = None;
-                    CommitTicket::new(shared, timestamp).wait()?;
+                    CommitTicket::new(shared, timestamp, Until::Visible).wait()?;
                 }
             }
         }
@@ -106,7 +109,7 @@ impl Transaction {
     /// What has been committed so far, durable or not: when the ticket resolves, a new statement's snapshot has all of it. For
     /// one who has a lock whose holder gave it up by committing, which is before that commit is visible.
     pub fn committed_so_far(&self) -> CommitTicket {
-        CommitTicket::new(&self.shared, self.shared.log.newest_timestamp())
+        CommitTicket::new(&self.shared, self.shared.log.newest_timestamp(), Until::Visible)
     }
 
     /// Ends a statement, for a session that goes idle inside the transaction: in READ COMMITTED no versions are pinned
@@ -249,15 +252,12 @@ impl Transaction {
     /// [`Error::Deadlock`].
     pub fn lock_object(&self, object: u64, mode: ObjectLock) -> Result<Option<LockWait>> {
         let mut work = self.work()?;
-        let covers = |(held, held_mode): &(u64, ObjectLock)| {
-            *held == object && (*held_mode == mode || *held_mode == ObjectLock::Exclusive)
-        };
-        if work.objects.iter().any(covers) {
+        if work.objects.get(&object).is_some_and(|held| *held == mode || *held == ObjectLock::Exclusive) {
             return Ok(None);
         }
         let wait = self.shared.locks.lock_object(&self.shared.io, &self.state, object, mode)?;
         if wait.is_none() {
-            work.objects.push((object, mode));
+            work.objects.insert(object, mode);
         }
         Ok(wait)
     }
@@ -303,21 +303,36 @@ impl Transaction {
     /// [`Error::DiskFull`], [`Error::ReadWriteConflict`]: the transaction is rolled back. [`Error::Fatal`],
     /// [`Error::Closed`], [`Error::TransactionEnded`].
     pub fn commit(&self) -> Result<CommitTicket> {
+        self.commit_with(Durability::Synchronous)
+    }
+
+    /// [`Transaction::commit`], of this durability. One that drops trees is always synchronous: only a durable drop may free
+    /// their files.
+    ///
+    /// # Errors
+    /// As [`Transaction::commit`].
+    pub fn commit_with(&self, durability: Durability) -> Result<CommitTicket> {
         let mut work = self.work()?;
         work.ended = true;
         let shared = &self.shared;
+        let asynchronous = durability == Durability::Asynchronous || !shared.options.synchronous;
+        let (durability, until) = if asynchronous && work.drops.is_empty() {
+            (Durability::Asynchronous, Until::Visible)
+        } else {
+            (Durability::Synchronous, Until::Durable)
+        };
         let read_only = work.is_read_only();
         let outcome = if read_only {
             shared.serializable.commit(&self.state, None).map(|()| work.depends_on)
         } else {
-            self.commit_writes(&mut work)
+            self.commit_writes(&mut work, durability)
         };
         if outcome.is_err() || read_only {
             // At most locks, where it has committed: they go as those of a rollback do.
             self.undo(&mut work);
         }
         self.ended(&mut work, outcome.is_ok());
-        Ok(CommitTicket::new(shared, outcome?))
+        Ok(CommitTicket::new(shared, outcome?, until))
     }
 
     /// Undoes everything and releases all locks. Nothing happens where the transaction has ended.
@@ -482,7 +497,7 @@ impl Transaction {
     }
 
     /// Logs the commit, frees the locks, and stamps the rows.
-    fn commit_writes(&self, work: &mut Work) -> Result<u64> {
+    fn commit_writes(&self, work: &mut Work, durability: Durability) -> Result<u64> {
         let shared = &self.shared;
         let dropped: Vec<_> = work.drops.iter().filter_map(|tree| shared.trees.get(*tree)).collect();
         let drops = work.drops.clone();
@@ -491,13 +506,14 @@ impl Transaction {
             shared.files.sync_dir()?;
         }
         let staged = work.staged.iter().map(|table| table.named()).collect();
-        let timestamp = shared.log.commit(&self.state, &work.redo, drops, staged, |timestamp| {
-            shared.serializable.commit(&self.state, Some(timestamp))?;
-            for tree in &dropped {
-                tree.dropped.store(timestamp, Ordering::Release);
-            }
-            Ok(())
-        })?;
+        let timestamp =
+            shared.log.commit(&self.state, &work.redo, drops, staged, durability, |timestamp| {
+                shared.serializable.commit(&self.state, Some(timestamp))?;
+                for tree in &dropped {
+                    tree.dropped.store(timestamp, Ordering::Release);
+                }
+                Ok(())
+            })?;
         self.release_locks();
         work.settle_all(shared, &self.state, timestamp);
         if !work.staged.is_empty() {

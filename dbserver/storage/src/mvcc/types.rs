@@ -15,6 +15,18 @@ pub enum Isolation {
     Serializable,
 }
 
+/// What a commit's ticket waits for; see [`Transaction::commit_with`].
+///
+/// [`Transaction::commit_with`]: crate::Transaction::commit_with
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The disk: no crash can undo the commit after that.
+    Synchronous,
+    /// Nothing: later snapshots see the commit at once, the log's flusher makes it durable soon. A crash before that undoes it
+    /// and all later ones, never half of it and never one before it alone.
+    Asynchronous,
+}
+
 /// Strength of a row lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockMode {

@@ -1,5 +1,6 @@
 //! What a transaction has done so far, to be settled when it commits or undone when it does not.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -57,7 +58,8 @@ pub(crate) struct Work {
     pub stagings: u64,
     pub redo: Redo,
     pub drops: Vec<TreeId>,
-    pub objects: Vec<(u64, ObjectLock)>,
+    /// Objects locked, each in the strongest mode that it was asked for.
+    pub objects: HashMap<u64, ObjectLock>,
     /// Newest commit this transaction has met that was not visible then.
     pub depends_on: u64,
     pub write_bytes: u64,

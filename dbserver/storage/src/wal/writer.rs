@@ -21,7 +21,7 @@ use super::segment::Segments;
 use crate::error::{Error, Result};
 use crate::io::Io;
 use crate::key::TreeId;
-use crate::mvcc::{Snapshots, TxnState};
+use crate::mvcc::{Durability, Snapshots, TxnState};
 use crate::options::{FatalHook, Options};
 use crate::sst::FileMeta;
 
@@ -39,7 +39,6 @@ pub(crate) struct Log {
     io: Arc<dyn Io>,
     pub segments: Segments,
     snapshots: Arc<Snapshots>,
-    synchronous: bool,
     background: bool,
     epoch: u32,
     fill: Mutex<Fill>,
@@ -51,7 +50,9 @@ pub(crate) struct Log {
     room: Condvar,
     /// Held by whoever writes a batch.
     flushing: Mutex<Vec<u8>>,
-    waiters: Mutex<Vec<(u64, Waker)>>,
+    waiters: Mutex<Vec<Waiter>>,
+    /// The newest commit that is durable by the log.
+    durable_timestamp: AtomicU64,
     failed: AtomicBool,
     failure: Mutex<Option<Error>>,
     fatal: FatalHook,
@@ -66,6 +67,22 @@ pub(crate) struct Counters {
     pub syncs: AtomicU64,
     pub sync_nanos: AtomicU64,
     pub durable: AtomicU64,
+}
+
+/// How far a commit has to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Every new snapshot sees it.
+    Visible,
+    /// No crash can undo it.
+    Durable,
+}
+
+/// Someone who waits for a commit.
+struct Waiter {
+    timestamp: u64,
+    until: Until,
+    waker: Waker,
 }
 
 /// What the mutex guards.
@@ -126,7 +143,6 @@ impl Log {
             io,
             segments,
             snapshots,
-            synchronous: options.synchronous,
             background: options.background,
             epoch: start.epoch,
             fill: Mutex::new(fill),
@@ -135,6 +151,7 @@ impl Log {
             room: Condvar::new(),
             flushing: Mutex::default(),
             waiters: Mutex::default(),
+            durable_timestamp: AtomicU64::new(start.timestamp),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             fatal: Arc::clone(&options.fatal),
@@ -143,13 +160,15 @@ impl Log {
     }
 
     /// Appends a commit, flips the transaction's status, and answers its timestamp. `validate` runs in the critical
-    /// section first, with the timestamp to be; where it fails, nothing has happened.
+    /// section first, with the timestamp to be; where it fails, nothing has happened. An asynchronous commit is visible
+    /// at once, and with it those before it that are not durable yet.
     pub fn commit(
         &self,
         state: &TxnState,
         redo: &Redo,
         drops: Vec<TreeId>,
         staged: Vec<FileMeta>,
+        durability: Durability,
         validate: impl FnOnce(u64) -> Result<()>,
     ) -> Result<u64> {
         let mut commit = Commit { timestamp: 0, txn: state.id, drops, staged };
@@ -163,10 +182,15 @@ impl Log {
             log.extend_from_slice(&redo.bytes);
         });
         state.commit(timestamp);
-        if !self.synchronous {
-            self.snapshots.publish(timestamp);
-            self.ask(&mut fill);
+        if durability == Durability::Synchronous {
+            return Ok(timestamp);
         }
+        // Inside the critical section: every commit up to this one has been flipped.
+        self.snapshots.publish(timestamp);
+        // Nobody waits for it: the flusher has to be told.
+        self.ask(&mut fill);
+        drop(fill);
+        self.wake_waiters();
         Ok(timestamp)
     }
 
@@ -282,6 +306,8 @@ impl Log {
         }
         // Before the next one may flush: a flush that finds nothing to do promises that all is visible.
         self.snapshots.publish(newest);
+        // What is durable is visible, too.
+        self.durable_timestamp.store(newest, Ordering::Release);
         drop(batch);
         self.wake_waiters();
         Ok(true)
@@ -377,10 +403,19 @@ impl Log {
         self.fill.lock().next_timestamp - 1
     }
 
-    /// Resolves when the timestamp is visible, or fails.
-    pub fn poll_visible(&self, timestamp: u64, waker: &Waker) -> std::task::Poll<Result<()>> {
+    /// Whether a commit has come so far.
+    pub fn has_reached(&self, timestamp: u64, until: Until) -> bool {
+        let reached = match until {
+            Until::Visible => self.snapshots.visible(),
+            Until::Durable => self.durable_timestamp.load(Ordering::Acquire),
+        };
+        reached >= timestamp
+    }
+
+    /// Resolves when the commit of this timestamp has come so far, or fails.
+    pub fn poll_reached(&self, timestamp: u64, until: Until, waker: &Waker) -> std::task::Poll<Result<()>> {
         let resolved = || {
-            if self.snapshots.visible() >= timestamp {
+            if self.has_reached(timestamp, until) {
                 return Some(Ok(()));
             }
             self.check().err().map(Err)
@@ -393,19 +428,18 @@ impl Log {
         if let Some(outcome) = resolved() {
             return std::task::Poll::Ready(outcome);
         }
-        waiters.retain(|(_, other)| !other.will_wake(waker));
-        waiters.push((timestamp, waker.clone()));
+        waiters.retain(|waiter| !waiter.waker.will_wake(waker));
+        waiters.push(Waiter { timestamp, until, waker: waker.clone() });
         std::task::Poll::Pending
     }
 
     fn wake_waiters(&self) {
-        let visible = self.snapshots.visible();
         let failed = self.has_failed();
         let mut waiters = self.waiters.lock();
-        let ready: Vec<_> =
-            waiters.extract_if(.., |(timestamp, _)| failed || *timestamp <= visible).collect();
+        let is_ready = |waiter: &mut Waiter| failed || self.has_reached(waiter.timestamp, waiter.until);
+        let ready: Vec<_> = waiters.extract_if(.., is_ready).collect();
         drop(waiters);
-        ready.into_iter().for_each(|(_, waker)| waker.wake());
+        ready.into_iter().for_each(|waiter| waiter.waker.wake());
     }
 
     fn has_failed(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_storage::CommitTicket;
+use plimsoll_storage::{CommitTicket, Durability};
 
 /// The rows of all trees.
 pub type Rows = BTreeMap<(u64, Vec<u8>), Vec<u8>>;
@@ -56,17 +56,17 @@ pub fn difference(found: &Rows, expected: &Rows) -> Vec<(u64, Vec<u8>)> {
 /// A commit that a crash may undo.
 struct Pending {
     ops: Vec<Op>,
-    /// None once it has resolved without saying that the commit is durable.
+    /// None where it is asynchronous, and once the ticket has resolved without saying that the commit is durable.
     ticket: Option<CommitTicket>,
 }
 
 /// The history: rows as of all commits that must survive, then the commits that may or may not.
 pub struct History {
     seed: u64,
-    /// Whether a ticket that has resolved is a promise.
-    pub synchronous: bool,
     durable: Rows,
     pending: Vec<Pending>,
+    /// How many of the pending commits everyone sees: an asynchronous one shows those before it as well.
+    visible: usize,
     /// The highest tree ever handed out.
     pub highest_tree: u64,
     /// The highest tree that a durable commit has named: only lower ones must never be handed out again.
@@ -74,24 +74,27 @@ pub struct History {
 }
 
 impl History {
-    pub fn new(seed: u64, synchronous: bool) -> History {
+    pub fn new(seed: u64) -> History {
         let (durable, pending) = (Rows::new(), Vec::new());
-        History { seed, synchronous, durable, pending, highest_tree: 0, committed_tree: 0 }
+        History { seed, durable, pending, visible: 0, highest_tree: 0, committed_tree: 0 }
     }
 
-    pub fn add(&mut self, ops: Vec<Op>, ticket: CommitTicket) {
-        assert!(self.synchronous || ticket.is_resolved(), "seed {}: an asynchronous commit waits", self.seed);
-        self.pending.push(Pending { ops, ticket: Some(ticket) });
+    pub fn add(&mut self, ops: Vec<Op>, ticket: CommitTicket, durability: Durability) {
+        // What drops trees waits for the disk, however it is asked for.
+        let drops = ops.iter().any(|op| matches!(op, Op::Drop(_)));
+        if durability == Durability::Asynchronous && !drops {
+            assert!(ticket.is_resolved(), "seed {}: an asynchronous commit waits", self.seed);
+            self.pending.push(Pending { ops, ticket: None });
+            self.visible = self.pending.len();
+        } else {
+            self.pending.push(Pending { ops, ticket: Some(ticket) });
+        }
     }
 
     /// What a new snapshot sees.
     pub fn visible(&self) -> Rows {
-        if self.synchronous { self.durable.clone() } else { self.newest_rows() }
-    }
-
-    fn newest_rows(&self) -> Rows {
         let mut rows = self.durable.clone();
-        self.pending.iter().for_each(|pending| commit(&mut rows, &pending.ops));
+        self.pending.iter().take(self.visible).for_each(|pending| commit(&mut rows, &pending.ops));
         rows
     }
 
@@ -108,15 +111,14 @@ impl History {
 
     /// What was promised by now must survive. A ticket may not resolve before those of earlier commits.
     pub fn acknowledge(&mut self) {
-        if !self.synchronous {
-            return;
-        }
-        let mut promised = 0;
+        let (mut promised, mut waits) = (0, false);
         for (index, pending) in self.pending.iter_mut().enumerate() {
-            let Some(ticket) = pending.ticket.take_if(|ticket| ticket.is_resolved()) else { continue };
-            if ticket.wait().is_ok() {
-                assert_eq!(promised, index, "seed {}: a ticket resolved before an earlier one", self.seed);
-                promised += 1;
+            let ticket = pending.ticket.take_if(|ticket| ticket.is_resolved());
+            waits |= pending.ticket.is_some();
+            if ticket.is_some_and(|ticket| ticket.wait().is_ok()) {
+                assert!(!waits, "seed {}: a ticket resolved before an earlier one", self.seed);
+                // With it all before it.
+                promised = index + 1;
             }
         }
         self.settle(promised);
@@ -125,8 +127,8 @@ impl History {
     /// Everything was said to be durable.
     pub fn flushed(&mut self) {
         self.acknowledge();
-        let none = self.pending.is_empty() || !self.synchronous;
-        assert!(none, "seed {}: flushed, but a ticket has not resolved", self.seed);
+        let waits = self.pending.iter().any(|pending| pending.ticket.is_some());
+        assert!(!waits, "seed {}: flushed, but a ticket has not resolved", self.seed);
         self.settle(self.pending.len());
     }
 
@@ -135,6 +137,7 @@ impl History {
             commit(&mut self.durable, &pending.ops);
             self.committed_tree = self.committed_tree.max(highest_tree(&pending.ops));
         }
+        self.visible = self.visible.saturating_sub(count);
     }
 
     /// What was found after a crash is what was promised and some of the commits after that, none of them without those before.
@@ -165,5 +168,6 @@ impl History {
         }
         self.durable = found;
         self.pending.clear();
+        self.visible = 0;
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use plimsoll_storage::io::Io;
 use plimsoll_storage::{
-    BatchWrite, Direction, Engine, Error, Insert, Isolation, KeyRange, Load, LockMode, LockOutcome, Options,
-    RowBuffer, Savepoint, Scan, Snapshot, Transaction, TreeId, WaitPolicy, Write,
+    BatchWrite, Direction, Durability, Engine, Error, Insert, Isolation, KeyRange, Load, LockMode,
+    LockOutcome, Options, RowBuffer, Savepoint, Scan, Snapshot, Transaction, TreeId, WaitPolicy, Write,
 };
 use rand::prelude::*;
 
@@ -59,6 +59,13 @@ struct Simulation {
     fresh: u32,
     /// Whether what happens is printed.
     told: bool,
+    aside: StdRng,
+    /// How many of the commits are asynchronous.
+    asynchronous: f64,
+    /// In this life: snapshots from before this timestamp have been ended.
+    ended_before: u64,
+    /// How many they were.
+    ended: u64,
 }
 
 impl Simulation {
@@ -66,7 +73,6 @@ impl Simulation {
         let fatal = Arc::clone(&self.fatal);
         Options {
             wal_segment_size: 8192,
-            synchronous: self.history.synchronous,
             // Everything happens at once: staging, eviction, and compaction through several levels.
             memtable_bytes: 600_000,
             cache_bytes: 20_000,
@@ -156,14 +162,15 @@ impl Simulation {
     fn live(&mut self, engine: Engine) {
         let mut open: Vec<Open> = Vec::new();
         let mut kept: Vec<Kept> = Vec::new();
+        (self.ended_before, self.ended) = (0, 0);
         for _ in 0..self.rng.random_range(10..120) {
             self.step(&engine, &mut open, &mut kept);
             self.history.acknowledge();
             if self.is_over() {
                 break;
             }
-            self.look(&open, &mut kept);
-            self.look_as_transaction(&open);
+            self.look(&engine, &open, &mut kept);
+            self.look_as_transaction(&engine, &open);
         }
         if !self.is_over() && self.rng.random_bool(0.2) {
             (open, kept) = (Vec::new(), Vec::new());
@@ -232,11 +239,14 @@ impl Simulation {
                     return txn.rollback();
                 }
                 let id = txn.id();
-                let committed = txn.commit();
-                self.tell(|| format!("{id} commits {} writes: {:?}", ops.len(), committed));
+                let asynchronous = self.aside.random_bool(self.asynchronous);
+                let durability =
+                    if asynchronous { Durability::Asynchronous } else { Durability::Synchronous };
+                let committed = txn.commit_with(durability);
+                self.tell(|| format!("{id} commits {} writes, {durability:?}: {committed:?}", ops.len()));
                 match committed {
                     Ok(ticket) if ops.is_empty() => drop(ticket),
-                    Ok(ticket) => self.history.add(ops, ticket),
+                    Ok(ticket) => self.history.add(ops, ticket, durability),
                     Err(error) => self.expected(&error),
                 }
             }
@@ -290,14 +300,29 @@ impl Simulation {
                 }
                 Err(error) => self.expected(&error),
             },
+            _ if self.aside.random_bool(0.3) => {
+                let before = engine.stats().snapshots_ended;
+                let ended = engine.end_oldest_snapshot();
+                self.tell(|| format!("the oldest snapshot is ended: {ended:?}"));
+                if let Some(timestamp) = ended {
+                    self.ended_before = timestamp + 1;
+                    self.ended += engine.stats().snapshots_ended - before;
+                }
+            }
             _ => {
                 kept.pop();
             }
         }
     }
 
+    /// Whether a snapshot has been ended; unknown where the engine, too, has ended some: it could get memory in no other way.
+    fn ended(&self, engine: &Engine, snapshot: &Snapshot) -> Option<bool> {
+        let ended = snapshot.timestamp() < self.ended_before;
+        (ended || engine.stats().snapshots_ended == self.ended).then_some(ended)
+    }
+
     /// Somebody reads something.
-    fn look(&mut self, open: &[Open], kept: &mut [Kept]) {
+    fn look(&mut self, engine: &Engine, open: &[Open], kept: &mut [Kept]) {
         if let Some(mine) = open.choose(&mut self.rng)
             && !mine.failed
         {
@@ -313,8 +338,11 @@ impl Simulation {
         let Some(kept) = kept.choose_mut(&mut self.rng) else { return };
         // Also of trees that were dropped since.
         let (tree, (_, key)) = (self.rng.random_range(1..=self.history.highest_tree), self.key());
+        let ended = self.ended(engine, &kept.snapshot);
         match kept.snapshot.get(TreeId(tree), &key) {
+            Err(Error::SnapshotTooOld) => assert!(ended != Some(false), "seed {}: get, too old", self.seed),
             Ok(value) => {
+                assert!(ended != Some(true), "seed {}: get by a snapshot that was ended", self.seed);
                 let expected = kept.rows.get(&(tree, key));
                 assert_eq!(value.as_deref(), expected.map(Vec::as_slice), "seed {}: get", self.seed);
             }
@@ -340,7 +368,12 @@ impl Simulation {
         let mut rows = RowBuffer::new();
         let more = scan.next_batch(self.rng.random_range(1..12), &mut rows);
         match more {
+            Err(Error::SnapshotTooOld) => {
+                assert!(ended != Some(false), "seed {}: scan, too old", self.seed);
+                kept.scan = None;
+            }
             Ok(more) => {
+                assert!(ended != Some(true), "seed {}: scan by a snapshot that was ended", self.seed);
                 for (key, value) in rows.iter() {
                     let expected = rest.pop_front();
                     let found = Some((key.to_vec(), value.to_vec()));
@@ -359,7 +392,7 @@ impl Simulation {
     }
 
     /// A transaction's next statement sees its snapshot and what it has written itself, in memory and in staged files.
-    fn look_as_transaction(&mut self, open: &[Open]) {
+    fn look_as_transaction(&mut self, engine: &Engine, open: &[Open]) {
         let Some(mine) = open.choose(&mut self.rng) else { return };
         if mine.failed || self.rng.random_bool(0.7) {
             return;
@@ -376,9 +409,15 @@ impl Simulation {
             match scan.next_batch(batch, &mut rows) {
                 Ok(true) => {}
                 Ok(false) => break,
+                Err(Error::SnapshotTooOld) => {
+                    let ended = self.ended(engine, &snapshot);
+                    return assert!(ended != Some(false), "seed {}: too old", self.seed);
+                }
                 Err(error) => return self.expected(&error),
             }
         }
+        let ended = self.ended(engine, &snapshot);
+        assert!(ended != Some(true), "seed {}: scan by a snapshot that was ended", self.seed);
         let found: Rows = rows.iter().map(|(key, value)| ((tree, key.to_vec()), value.to_vec())).collect();
         expected.retain(|(of, _), _| *of == tree);
         let difference = difference(&found, &expected);
@@ -609,15 +648,28 @@ impl Simulation {
 pub fn simulate(seed: u64, told: bool) -> (u32, u64) {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
     let synchronous = rng.random_bool(0.85);
+    // Of its own, so that what it decides does not turn each seed into another course.
+    let mut aside = StdRng::seed_from_u64(seed ^ 0xa51de);
+    let asynchronous = if !synchronous {
+        1.0
+    } else if aside.random_bool(0.4) {
+        0.3
+    } else {
+        0.0
+    };
     let mut simulation = Simulation {
         seed,
         rng,
         io: SimIo::new(seed),
-        history: History::new(seed, synchronous),
+        history: History::new(seed),
         fatal: Arc::default(),
         trees: vec![],
         fresh: 0,
         told,
+        aside,
+        asynchronous,
+        ended_before: 0,
+        ended: 0,
     };
     for _ in 0..5 {
         let engine = simulation.recover();
