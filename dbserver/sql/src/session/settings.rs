@@ -342,12 +342,15 @@ fn canonical(p: &'static Parameter, values: &[String]) -> Result<String> {
         }
         Kind::Text => Ok(one.to_owned()),
         Kind::List => Ok(values.iter().map(|v| quote_list_item(v)).collect::<Vec<_>>().join(", ")),
-        Kind::Encoding => match one.to_ascii_lowercase().replace(['-', '_'], "").as_str() {
-            "utf8" | "unicode" => Ok("UTF8".to_owned()),
-            // Every statement is valid ASCII to such a client too, and what is sent back is what was stored.
-            "sqlascii" => Ok("SQL_ASCII".to_owned()),
-            _ => Err(invalid(p, one)),
-        },
+        // Anything but letters and digits says nothing, as in PostgreSQL: asyncpg sends `'utf-8'`, quotes and all.
+        Kind::Encoding => {
+            match one.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "").as_str() {
+                "utf8" | "unicode" => Ok("UTF8".to_owned()),
+                // Every statement is valid ASCII to such a client too, and what is sent back is what was stored.
+                "sqlascii" => Ok("SQL_ASCII".to_owned()),
+                _ => Err(invalid(p, one)),
+            }
+        }
         Kind::TimeZone => time_zone(one).map(|(_, name)| name).ok_or_else(|| invalid(p, one)),
         Kind::DateStyle => date_style(one).ok_or_else(|| invalid(p, one)),
     }
@@ -500,6 +503,7 @@ mod tests {
             ("bytea_output", "ESCAPE", "escape"),
             ("standard_conforming_strings", "yes", "on"),
             ("client_encoding", "utf-8", "UTF8"),
+            ("client_encoding", "'utf-8'", "UTF8"),
             ("search_path", "Foo", "\"Foo\""),
             ("my.own", "x", "x"),
         ] {
