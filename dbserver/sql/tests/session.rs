@@ -282,3 +282,32 @@ fn a_row_that_is_not_in_memory_is_read_by_a_worker() {
         sync(&mut s);
     }
 }
+
+#[test]
+fn advisory_locks_keep_other_sessions_out_until_they_are_given_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_engine, database) = open(directory.path());
+    let (mut a, mut b) = (connect(&database), connect(&database));
+    let (yes, no) = ([[Datum::Bool(true)]], [[Datum::Bool(false)]]);
+    ok(&mut a, "select pg_advisory_lock(1)");
+    assert_eq!(ok(&mut b, "select pg_try_advisory_lock(1)"), no);
+    // A waiter waits on a worker, and gets it when its holder's session ends.
+    let waiter = std::thread::spawn(move || {
+        ok(&mut b, "select pg_advisory_lock(1)");
+        b
+    });
+    drop(a);
+    let mut b = waiter.join().unwrap();
+    let mut a = connect(&database);
+    assert_eq!(ok(&mut a, "select pg_try_advisory_lock(1)"), no);
+    ok(&mut b, "discard all");
+    assert_eq!(ok(&mut a, "select pg_try_advisory_lock(1)"), yes);
+    // A transaction's ends with it, also where it fails.
+    for end in ["commit", "rollback", "select 1/0"] {
+        ok(&mut a, "begin; select pg_advisory_xact_lock(2, 3)");
+        assert_eq!(ok(&mut b, "select pg_try_advisory_xact_lock(2, 3)"), no);
+        let _ = simple(&mut a, end);
+        let _ = simple(&mut a, "rollback");
+        assert_eq!(ok(&mut b, "select pg_try_advisory_xact_lock(2, 3)"), yes);
+    }
+}

@@ -3,6 +3,7 @@
 //! An operator is a function with an operator name, as in PostgreSQL (`int4pl` is `+`). Scalar functions have a row
 //! form and may have a vector form; where the vector form is missing the executor loops over the row form.
 
+mod advisory;
 mod aggregate;
 mod arithmetic;
 mod array;

@@ -20,7 +20,7 @@ static LISTS: &[&[&[Function]]] = &[
     &[super::datetime::INTERVALS, super::datetime::EXTRACTS, super::datetime::TRUNCATES],
     &[super::array::ARRAYS, super::array::ARRAYS_WITH_NULLS],
     &[super::json::JSONS, super::json::JSON_OF_ANY],
-    &[super::session::SESSION, super::session::SESSION_OF_ANY],
+    &[super::session::SESSION, super::session::SESSION_OF_ANY, super::advisory::ADVISORY],
     super::set::SETS,
     &[super::system::CATALOG, super::system::SETS],
     super::aggregate::SUMS,

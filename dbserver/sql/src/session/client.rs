@@ -440,6 +440,7 @@ impl Session {
         self.copy = None;
         self.pending.clear();
         self.rollback_transaction();
+        self.environment.unlock_advisory(true, true);
         self.unnamed_portal = None;
         self.portals.clear();
         self.empty_portals.clear();

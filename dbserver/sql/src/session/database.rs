@@ -4,6 +4,7 @@ use crate::catalog::{Catalog, store};
 use crate::context::MemoryAccount;
 use crate::error::Result;
 use crate::execute::RowNumbers;
+use crate::session::advisory::AdvisoryLocks;
 use crate::session::plan_cache::PlanCache;
 use crate::session::sequences::Sequences;
 use crate::session::{Activity, Session};
@@ -93,9 +94,17 @@ pub struct Database {
     pub(crate) sequences: Sequences,
     pub(crate) row_numbers: RowNumbers,
     pub(crate) activity: crate::statistics::Activity,
+    pub(crate) advisory: AdvisoryLocks,
+    /// Sessions so far.
+    sessions: AtomicU64,
 }
 
 impl Database {
+    /// A number for a session that begins.
+    pub(crate) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// Loads the catalog of an open engine (a new one gets schema `public`) and drops trees that no relation names.
     ///
     /// # Errors
@@ -114,6 +123,8 @@ impl Database {
             versions: AtomicU64::new(catalog.version),
             published: RwLock::new(Arc::new(catalog)),
             sequences: Sequences::default(),
+            advisory: AdvisoryLocks::default(),
+            sessions: AtomicU64::new(0),
             row_numbers: RowNumbers::default(),
             activity: crate::statistics::Activity::default(),
         }))

@@ -1,8 +1,10 @@
 //! What expressions ask a session for: settings, sequences, who and where.
 
 use crate::catalog::{Catalog, Sequence};
+use crate::context::QueryContext;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::execute::WaitHook;
+use crate::session::advisory::{AdvisoryKey, AdvisoryMode};
 use crate::session::database::{Database, SessionOptions};
 use crate::session::settings::Settings;
 use crate::session::{Activity, SessionFunctions};
@@ -26,12 +28,18 @@ pub(crate) struct Environment {
     /// Whether this thread may wait for the disk.
     pub may_block: AtomicBool,
     pub transaction_id: AtomicU64,
+    /// The session's number among those of its database, which owns its advisory locks.
+    number: u64,
+    /// Whether it may have any: for itself, for its transaction.
+    has_advisory: [AtomicBool; 2],
 }
 
 impl Environment {
     pub(crate) fn new(database: Arc<Database>, options: SessionOptions) -> Self {
         let catalog = database.catalog();
         Self {
+            number: database.next_session(),
+            has_advisory: Default::default(),
             settings: Mutex::new(Settings::new(&options.user)),
             database,
             options,
@@ -54,6 +62,15 @@ impl Environment {
         self.current.lock().clear();
         *self.last.lock() = None;
     }
+    /// Gives back advisory locks: the session's, its transaction's, or both.
+    pub(crate) fn unlock_advisory(&self, of_session: bool, of_transaction: bool) {
+        let [session, transaction] = &self.has_advisory;
+        let any = (of_session && session.swap(false, Ordering::Relaxed))
+            | (of_transaction && transaction.swap(false, Ordering::Relaxed));
+        if any {
+            self.database.advisory.unlock_all(self.number, of_session, of_transaction);
+        }
+    }
     /// A sequence and whether its CREATE has committed.
     fn sequence(&self, oid: u32) -> Result<(Arc<Sequence>, bool)> {
         let found = self.catalog.lock().sequence(oid).cloned();
@@ -62,6 +79,12 @@ impl Environment {
         })?;
         let durable = self.database.with_catalog(|published| published.sequence(oid).is_some());
         Ok((sequence, durable))
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.unlock_advisory(true, true);
     }
 }
 
@@ -146,6 +169,31 @@ impl SessionFunctions for Environment {
     }
     fn table_activity(&self, table: crate::types::Oid) -> crate::statistics::TableActivity {
         self.database.table_activity(table)
+    }
+    fn advisory_lock(
+        &self,
+        key: AdvisoryKey,
+        mode: AdvisoryMode,
+        wait: Option<&QueryContext>,
+    ) -> Result<bool> {
+        let [session, transaction] = &self.has_advisory;
+        let has = if mode.transaction { transaction } else { session };
+        has.store(true, Ordering::Relaxed);
+        let locks = &self.database.advisory;
+        if locks.try_lock(self.number, key, mode) {
+            return Ok(true);
+        }
+        let Some(query) = wait else { return Ok(false) };
+        self.wait_begin("Lock", "advisory")?;
+        let locked = locks.lock(self.number, key, mode, query);
+        self.wait_end();
+        locked.map(|()| true)
+    }
+    fn advisory_unlock(&self, key: AdvisoryKey, shared: bool) -> bool {
+        self.database.advisory.unlock(self.number, key, shared)
+    }
+    fn advisory_unlock_all(&self) {
+        self.unlock_advisory(true, false);
     }
     fn transaction_id(&self) -> u64 {
         self.transaction_id.load(Ordering::Relaxed)

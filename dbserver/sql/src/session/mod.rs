@@ -3,6 +3,7 @@
 //! Everything here is synchronous and never blocks in [`Mode::Inline`]: where a statement has to wait, `execute`
 //! returns a [`Step`] that says for what, and is called again afterwards.
 
+mod advisory;
 mod analyze;
 pub mod client;
 mod copy_in;
@@ -29,6 +30,7 @@ pub(crate) use ddl::has_order;
 pub(crate) use statement::cursor::is_reserved_word;
 pub(crate) use transaction::{CATALOG_OBJECT, now_us};
 
+pub use advisory::{AdvisoryKey, AdvisoryMode};
 pub use client::{Notice, Session, StatementInfo, StatementKind};
 pub use database::{Database, DatabaseOptions, DatabaseStats, NoHooks, ServerHooks, SessionOptions};
 
@@ -160,6 +162,21 @@ pub trait SessionFunctions {
     fn table_activity(&self, _table: crate::types::Oid) -> crate::statistics::TableActivity {
         crate::statistics::TableActivity::default()
     }
+    /// Takes an advisory lock, waiting for it where a query is given; false where another session is in the way.
+    fn advisory_lock(
+        &self,
+        _key: AdvisoryKey,
+        _mode: AdvisoryMode,
+        _wait: Option<&QueryContext>,
+    ) -> Result<bool> {
+        Ok(true)
+    }
+    /// Gives an advisory lock back; false where the session does not have it.
+    fn advisory_unlock(&self, _key: AdvisoryKey, _shared: bool) -> bool {
+        false
+    }
+    /// Gives back all advisory locks of the session but those of its transaction.
+    fn advisory_unlock_all(&self) {}
     /// Id of the transaction, `txid_current()`.
     fn transaction_id(&self) -> u64;
     /// The statement waits from now on, type and name of the event as in `pg_stat_activity`. An error that sends the

@@ -474,6 +474,7 @@ impl Session {
             }
         }
         self.environment.transaction_id.store(0, Ordering::Relaxed);
+        self.environment.unlock_advisory(false, true);
         self.drop_portals(|portal| !portal.survives_commit());
     }
     /// ROLLBACK of whatever is open.
@@ -485,6 +486,7 @@ impl Session {
         self.forget_sequences(&transaction);
         self.environment.settings.lock().rollback_to(&transaction.settings);
         self.environment.transaction_id.store(0, Ordering::Relaxed);
+        self.environment.unlock_advisory(false, true);
     }
     /// AND CHAIN: a new transaction with the modes of the one that ended.
     pub(crate) fn chained_modes(&self) -> Option<Modes> {

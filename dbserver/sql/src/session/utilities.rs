@@ -399,6 +399,7 @@ impl Session {
                 self.statements.clear();
                 self.environment.settings.lock().reset_all();
                 self.environment.discard_sequences();
+                self.environment.unlock_advisory(true, false);
                 done("DISCARD ALL")
             }
             Discard::Plans => done("DISCARD PLANS"),
