@@ -2,11 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Result};
 use crate::io::Io;
@@ -17,6 +13,9 @@ use crate::mvcc::{Garbage, Isolation, LockManager, Serializable, Slots, Snapshot
 use crate::options::Options;
 use crate::recovery::{Recovered, recover};
 use crate::stats::Stats;
+use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use crate::sync::thread::JoinHandle;
+use crate::sync::{Condvar, Mutex};
 use crate::wal::Log;
 
 /// Longest key.
@@ -451,7 +450,8 @@ impl Engine {
         if shared.options.background {
             let spawn = |name: &str, life: fn(&Arc<Shared>)| {
                 let shared = Arc::clone(&shared);
-                let thread = std::thread::Builder::new().name(name.into()).spawn(move || life(&shared));
+                let thread =
+                    crate::sync::thread::Builder::new().name(name.into()).spawn(move || life(&shared));
                 let thread = thread.map_err(|error| Error::io("start a thread for", dir, error))?;
                 handle.threads.lock().push(thread);
                 Ok::<(), Error>(())

@@ -24,6 +24,7 @@ mod options;
 mod recovery;
 mod sst;
 mod stats;
+mod sync;
 mod wal;
 
 pub use engine::Engine;

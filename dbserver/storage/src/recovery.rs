@@ -6,9 +6,6 @@
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use parking_lot::RwLock;
 
 use crate::error::{Error, Result};
 use crate::io::Io;
@@ -19,6 +16,8 @@ use crate::memtable::{Cell, Change, Row, Tree, Trees, Version};
 use crate::mvcc::{TxnState, forget};
 use crate::options::Options;
 use crate::sst::{BlockCache, FileMeta, Staged, Table, file_name, file_number, hash, tree_of, user_key};
+use crate::sync::RwLock;
+use crate::sync::atomic::Ordering;
 use crate::wal::{Commit, Kind, LogStart, Op, Reader, Record, SegmentSize, Segments, ops, take_u64};
 
 /// Directory of the sorted files.

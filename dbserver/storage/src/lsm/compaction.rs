@@ -4,7 +4,6 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::merge::{Merge, Span};
 use super::output::Output;
@@ -13,6 +12,7 @@ use crate::engine::Shared;
 use crate::error::Result;
 use crate::key::{Direction, TreeId};
 use crate::sst::{Codec, Entry, Table, tree_of};
+use crate::sync::atomic::Ordering;
 
 /// Keys between two looks at whether the engine is being closed.
 const CHECK_KEYS: u64 = 1024;

@@ -9,7 +9,6 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::output::Output;
 use crate::engine::Shared;
@@ -18,6 +17,7 @@ use crate::key::{Direction, Key};
 use crate::memtable::{Cell, Row, Tree};
 use crate::mvcc::{Item, Pin, forget, walk};
 use crate::sst::{Codec, user_key};
+use crate::sync::atomic::Ordering;
 
 /// Rows copied out under one acquisition of a tree's latch.
 const CHUNK_ROWS: usize = 256;

@@ -21,10 +21,8 @@ mod set;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::io::Io;
@@ -32,6 +30,8 @@ use crate::key::{TreeId, Value};
 use crate::manifest::Manifest;
 use crate::mvcc::TxnState;
 use crate::sst::{BlockCache, Codec, FileMeta, SstWriter, Staged, Table, file_name, hash, user_key};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub(crate) use merge::{Merge, Span};
 pub(crate) use set::{FileSet, FileView, Newest};

@@ -8,11 +8,11 @@
 //! the full one), so that a bulk load takes no more memory than its rows.
 
 use std::ops::Bound;
-use std::sync::atomic::AtomicBool;
 
 use super::chain::Version;
 use super::heads::{Heads, Keyed};
 use crate::key::{Direction, Key};
+use crate::sync::atomic::AtomicBool;
 
 /// Rows of a leaf.
 const LEAF_MAX: usize = 64;

@@ -14,11 +14,10 @@ mod heads;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-
-use parking_lot::RwLock;
 
 use crate::key::TreeId;
+use crate::sync::RwLock;
+use crate::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 pub(crate) use btree::{BTree, Row};
 pub(crate) use chain::{Cell, Version};

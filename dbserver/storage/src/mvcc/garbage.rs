@@ -9,13 +9,12 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
 
 use crate::engine::Shared;
 use crate::key::{Direction, Key, TreeId};
 use crate::memtable::{BTree, Cell, Change, Row, Tree};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Rows collected in one go while walking a tree.
 const WALK_CHUNK: usize = 1024;

@@ -12,16 +12,15 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
-
-use parking_lot::Mutex;
 
 use super::slots::TxnState;
 use super::types::ObjectLock;
 use crate::error::{Error, LockName, Result, WaitsFor};
 use crate::io::Io;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// How often a blocking wait asks whether it was cancelled.
 const CANCEL_POLL: Duration = Duration::from_millis(10);
@@ -521,11 +520,11 @@ impl std::fmt::Debug for LockWait {
 
 /// A waker that unparks the current thread.
 pub(crate) fn thread_waker() -> Waker {
-    struct Unpark(std::thread::Thread);
+    struct Unpark(crate::sync::thread::Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
             self.0.unpark();
         }
     }
-    Waker::from(Arc::new(Unpark(std::thread::current())))
+    Waker::from(Arc::new(Unpark(crate::sync::thread::current())))
 }

@@ -5,12 +5,11 @@
 //! reads a pending stamp under a tree's latch therefore finds its owner here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-
-use parking_lot::{Mutex, RwLock};
 
 use super::serializable::Standing;
 use super::stamp::SLOTS_MAX;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, RwLock};
 
 /// Status of a transaction that may still write.
 const ACTIVE: u64 = 0;

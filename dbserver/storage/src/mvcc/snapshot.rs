@@ -1,7 +1,6 @@
 //! Reading: which version of a row a snapshot sees.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::scan::Scan;
 use super::serializable::Span;
@@ -11,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::key::{Direction, KeyRange, TreeId, Value};
 use crate::lsm::FileView;
 use crate::memtable::{Cell, Tree, Version};
+use crate::sync::atomic::Ordering;
 
 /// A timestamp that is kept from being pruned while this lives.
 pub(crate) struct Pin {

@@ -8,9 +8,9 @@
 //! what it would see goes. Whoever reads by it looks afterwards whether it had been ended, and if so has seen nothing.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 
 /// The register of snapshots.
 pub(crate) struct Snapshots {

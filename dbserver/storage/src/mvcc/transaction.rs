@@ -1,9 +1,6 @@
 //! A transaction: reading through its snapshots, writing pending versions, locking, and its end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::{Mutex, MutexGuard};
 
 use super::locks::LockWait;
 use super::serializable::{Span, Wait};
@@ -20,6 +17,8 @@ use crate::engine::{KEY_MAX, Shared, VALUE_MAX};
 use crate::error::{Error, LockName, Result};
 use crate::key::{Key, KeyRange, RowBuffer, TreeId, Value};
 use crate::memtable::{Change, Tree};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::wal::Until;
 
 /// Rows of a batch written under one acquisition of the tree's latch.

@@ -2,9 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use parking_lot::RwLock;
 
 use super::Stamp;
 use super::garbage::{Item, forget};
@@ -15,6 +12,8 @@ use crate::engine::Shared;
 use crate::key::{Key, TreeId};
 use crate::memtable::{BTree, Cell, Change, Tree, Version};
 use crate::sst::Table;
+use crate::sync::RwLock;
+use crate::sync::atomic::Ordering;
 use crate::wal::{Redo, RedoMark};
 
 /// Rows handled under one acquisition of a tree's latch.

@@ -1,7 +1,6 @@
 //! Changing a row: who may, and what it does to the row's chain.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::Stamp;
 use super::garbage::forget;
@@ -13,6 +12,7 @@ use crate::error::{Error, LockName, Result};
 use crate::key::{Key, TreeId, Value};
 use crate::lsm::Newest;
 use crate::memtable::{BTree, Cell, Change, Row, Tree, Version};
+use crate::sync::atomic::Ordering;
 
 /// What to do to a row.
 #[derive(Clone, Copy)]

@@ -1,7 +1,6 @@
 //! Blocks in memory: one cache for all files, weighed in bytes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -9,6 +8,7 @@ use quick_cache::sync::Cache;
 use super::block::Block;
 use super::table::Guide;
 use crate::error::Result;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// File number and offset; a file's guide lies at its own offset 0, where no block is.
 type CacheKey = (u64, u64);

@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::RwLock;
 
 use super::block::{self, Block, Place};
 use super::cache::BlockCache;
@@ -13,6 +10,8 @@ use super::{FOOTER, FileMeta, filter};
 use crate::error::{Error, Result};
 use crate::io::{File, Io, OpenMode};
 use crate::mvcc::{Status, TxnState};
+use crate::sync::RwLock;
+use crate::sync::atomic::{AtomicBool, Ordering};
 
 /// A file whose versions are those of one transaction.
 #[derive(Clone)]

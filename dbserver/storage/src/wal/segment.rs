@@ -16,10 +16,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::error::{Error, Result};
 use crate::io::{File, Io, OpenMode};
+use crate::sync::Mutex;
 
 pub(crate) const MAGIC: &[u8; 8] = b"PLIMWAL\0";
 const VERSION: u32 = 2;

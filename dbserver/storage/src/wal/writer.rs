@@ -9,11 +9,8 @@
 //! ([`Log::lead`]), which saves a lone writer two changes of threads for each commit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Duration;
-
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::record::{self, Kind};
 use super::redo::{Commit, Redo};
@@ -24,6 +21,8 @@ use crate::key::TreeId;
 use crate::mvcc::{Durability, Snapshots, TxnState};
 use crate::options::{FatalHook, Options};
 use crate::sst::FileMeta;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Bytes waiting for the flusher at which appending waits for it.
 const BUFFER_MAX: usize = 32 << 20;

@@ -18,9 +18,6 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-
-use parking_lot::Mutex;
 
 use self::graph::{Graph, Safety, Verdict};
 use self::marks::{ALL_MAX, Act, Marks};
@@ -30,6 +27,8 @@ use super::snapshot::Pin;
 use crate::engine::Shared;
 use crate::error::{ConflictReason, Error, Result};
 use crate::key::TreeId;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// Transactions that have ended and are still told apart.
 const ENDED_MAX: usize = 1024;
