@@ -77,8 +77,9 @@ impl Simulation {
             memtable_bytes: 600_000,
             cache_bytes: 20_000,
             stage_bytes_min: 6_000,
-            file_bytes: 4_000,
-            level_bytes: 10_000,
+            file_bytes: [400, 1_000, 4_000][(self.seed % 3) as usize],
+            // Few enough that rows get to the third level.
+            level_bytes: [600, 2_000, 10_000][(self.seed / 3 % 3) as usize],
             background: false,
             fatal: Arc::new(move |error| *fatal.lock() = Some(error.clone())),
             ..Options::default()
@@ -270,7 +271,7 @@ impl Simulation {
                     Err(error) => self.expected(&error),
                 }
             }
-            86..92 => {
+            86..89 => {
                 let flushed = engine.flush();
                 self.tell(|| format!("the log is flushed: {flushed:?}"));
                 match flushed {
@@ -278,13 +279,13 @@ impl Simulation {
                     Err(error) => self.expected(&error),
                 }
             }
-            92..96 => {
+            89..96 => {
                 let kind = self.rng.random_range(0..4);
                 let result = match kind {
                     0 => engine.checkpoint(),
                     1 => engine.shrink_memory(self.rng.random_range(0..20_000)),
                     _ => engine.checkpoint().and_then(|()| {
-                        while self.rng.random_bool(0.8) && engine.compact()? {}
+                        while self.rng.random_bool(0.95) && engine.compact()? {}
                         Ok(())
                     }),
                 };
