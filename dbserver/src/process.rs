@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plimsoll_sql::session::{Database, DatabaseOptions};
-use plimsoll_storage::io::RealIo;
+use plimsoll_storage::io::{Io, RealIo};
 use plimsoll_storage::{Engine, Options};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -250,9 +250,16 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ProcessError> {
 /// What the process takes before it has any data: its code, stacks, buffers of connections.
 const PROCESS_BYTES: u64 = 32 << 20;
 
-/// Opens engine and catalog, on a thread that may take its time.
-async fn open(directory: &Path, config: &Config) -> Result<Arc<Database>, ProcessError> {
-    let directory = directory.to_owned();
+/// Opens the storage engine as the configuration has it. Where its log cannot be made durable, the process is aborted: see
+/// [`Options::fatal`].
+///
+/// # Errors
+/// As [`Engine::open`].
+pub fn open_engine(
+    io: Arc<dyn Io>,
+    directory: &Path,
+    config: &Config,
+) -> Result<Engine, plimsoll_storage::Error> {
     let free = memory_limit().saturating_sub(PROCESS_BYTES);
     let data = free / 100 * u64::from(config.storage.memory_percent);
     // Two fifths for what was written lately, three for blocks of files.
@@ -263,9 +270,15 @@ async fn open(directory: &Path, config: &Config) -> Result<Arc<Database>, Proces
         wal_bytes_max: (memtable_bytes / 2).clamp(16 << 20, 128 << 20),
         ..Options::default()
     };
+    Engine::open(io, directory, options)
+}
+
+/// Opens engine and catalog, on a thread that may take its time.
+async fn open(directory: &Path, config: &Config) -> Result<Arc<Database>, ProcessError> {
+    let (directory, config) = (directory.to_owned(), config.clone());
     let opening = tokio::task::spawn_blocking(move || {
         let began = Instant::now();
-        let engine = Engine::open(RealIo::shared(), &directory, options)
+        let engine = open_engine(RealIo::shared(), &directory, &config)
             .map_err(|source| ProcessError::Storage { directory: directory.display().to_string(), source })?;
         let database = Database::open(engine, DatabaseOptions::default()).map_err(ProcessError::Database)?;
         tracing::info!(

@@ -5,66 +5,21 @@
 
 #[path = "../storage/tests/support/history.rs"]
 mod history;
+#[path = "common/process.rs"]
+mod process;
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use history::{Anomaly, Op, Outcome, Txn, check};
+use process::{Process, connect};
 use tokio::sync::watch;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 const CONNECTIONS: u64 = 6;
 const KEYS: u32 = 5;
 const KILLS: u32 = 3;
 /// Transactions acknowledged between two kills.
 const BETWEEN: u64 = 60;
-
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start(data: &Path, port: u16) -> Server {
-        let child = Command::new(env!("CARGO_BIN_EXE_dbserver"))
-            .arg("--data-dir")
-            .arg(data)
-            .args(["--listen", &format!("127.0.0.1:{port}"), "--http", "127.0.0.1:0"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Server { child, port }
-    }
-
-    /// SIGKILL.
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-async fn connect(port: u16) -> Client {
-    loop {
-        let attempt =
-            tokio_postgres::connect(&format!("host=127.0.0.1 port={port} user=plimsoll"), NoTls).await;
-        if let Ok((client, connection)) = attempt {
-            tokio::spawn(connection);
-            return client;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 fn list(text: &str) -> Vec<u64> {
     text.split(',').filter(|number| !number.is_empty()).map(|number| number.parse().unwrap()).collect()
@@ -158,9 +113,8 @@ async fn live(
 
 async fn lists_survive(level: &'static str, allowed: &[Anomaly]) {
     let data = tempfile::tempdir().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut server = Server::start(data.path(), port);
-    let control = connect(port).await;
+    let mut server = Process::start(&data.path().join("data"), &data.path().join("log"));
+    let (port, control) = (server.port, server.connect().await);
     control.batch_execute("create table lists (k int primary key, v text not null)").await.unwrap();
     let (told, mut heard) = watch::channel(0);
     let (stop, over) = watch::channel(false);
@@ -171,7 +125,7 @@ async fn lists_survive(level: &'static str, allowed: &[Anomaly]) {
         let enough = u64::from(kill) * BETWEEN;
         heard.wait_for(|count| *count >= enough).await.unwrap();
         server.kill();
-        server = Server::start(data.path(), server.port);
+        server.restart();
     }
     heard.wait_for(|count| *count >= u64::from(KILLS + 1) * BETWEEN).await.unwrap();
     stop.send(true).unwrap();
