@@ -35,6 +35,8 @@ pub struct Fields {
     pub constraint: String,
     /// Where it happened, e.g. `COPY t, line 3, column a: "x"` (field `W`); empty where there is nothing to say.
     pub context: String,
+    /// The waits of a deadlock, which the session puts into `detail`; not sent.
+    pub deadlock: Vec<plimsoll_storage::WaitsFor>,
 }
 
 macro_rules! states {
@@ -143,19 +145,16 @@ impl std::error::Error for SqlError {}
 
 impl From<plimsoll_storage::Error> for SqlError {
     fn from(error: plimsoll_storage::Error) -> Self {
-        let this = SqlError::new(error.sqlstate(), error.to_string());
+        let mut this = SqlError::new(error.sqlstate(), error.to_string());
         match error {
-            plimsoll_storage::Error::Deadlock { cycle } => {
-                let lines: Vec<String> = cycle
-                    .iter()
-                    .map(|edge| format!("Transaction {} waits for transaction {}.", edge.waiter, edge.holder))
-                    .collect();
-                this.with_detail(lines.join("\n"))
+            plimsoll_storage::Error::Deadlock { cycle } => this.0.deadlock = cycle,
+            plimsoll_storage::Error::ReadWriteConflict { reason } => {
+                this = this
+                    .with_detail(format!("Reason code: {reason}"))
+                    .with_hint("The transaction might succeed if retried.");
             }
-            plimsoll_storage::Error::ReadWriteConflict { reason } => this
-                .with_detail(format!("Reason code: {reason}"))
-                .with_hint("The transaction might succeed if retried."),
-            _ => this,
+            _ => {}
         }
+        this
     }
 }

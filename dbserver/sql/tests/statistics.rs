@@ -136,3 +136,48 @@ fn the_background_waits_for_definitions_and_can_be_ended() {
     assert_eq!(database.analyze_changed(&query, &mut pause).unwrap(), 0);
     assert_eq!(database.analyze_changed(&query, &mut || Ok(())).unwrap(), 1);
 }
+
+/// Statements that differ in values share a plan, unless the statistics say that the values make a difference.
+#[test]
+fn values_that_matter_get_a_plan_of_their_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_engine, database) = open(directory.path());
+    let mut s = connect(&database);
+    ok(&mut s, "create table t (id int primary key, k int, state text)");
+    ok(
+        &mut s,
+        "insert into t select i, i, case when i % 100 = 0 then 'open' else 'done' end from generate_series(1, 3000) i",
+    );
+    ok(&mut s, "create index t_k on t (k); analyze t");
+    let mut planned = |statements: &[&str]| {
+        let before = database.stats().plans;
+        for sql in statements.iter().chain(statements) {
+            ok(&mut s, sql);
+        }
+        database.stats().plans - before
+    };
+    assert_eq!(planned(&["select k from t where id = 1", "select k from t where id = 2"]), 1);
+    assert_eq!(planned(&["select id from t where k = 1", "select id from t where k = 2"]), 1);
+    let ranges = ["select id from t where k > 10", "select id from t where k > 2990"];
+    assert_eq!(planned(&ranges), 3, "one shared, which says so, and one for each");
+    let text = |row: &[Datum]| match &row[0] {
+        Datum::Text(text) => text.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let first = |s: &mut Session, sql: &str| text(&ok(s, &format!("explain (costs off) {sql}"))[0]);
+    assert_eq!(first(&mut s, ranges[0]), "Seq Scan on t");
+    assert_eq!(first(&mut s, ranges[1]), "Index Scan using t_k on t");
+    // A partial index answers where the value is the one of its predicate.
+    ok(&mut s, "create index t_open on t (k) where state = 'open'");
+    let open = "select id from t where state = 'open' and k > 100";
+    assert_eq!(first(&mut s, open), "Index Scan using t_open on t");
+    assert_eq!(first(&mut s, "select id from t where state = 'done' and k > 100"), "Seq Scan on t");
+    assert_eq!(ok(&mut s, open).len(), 29);
+    // One on an expression, where the query has it.
+    ok(&mut s, "create index t_expression on t ((k * 2))");
+    assert_eq!(first(&mut s, "select id from t where k * 2 = 84"), "Index Scan using t_expression on t");
+    assert_eq!(ok(&mut s, "select id from t where k * 2 = 84"), [[Datum::Int4(42)]]);
+    ok(&mut s, "update t set k = 5000, state = 'open' where id = 42");
+    assert!(ok(&mut s, "select id from t where k * 2 = 84").is_empty());
+    assert_eq!(ok(&mut s, "select id from t where state = 'open' and k = 5000"), [[Datum::Int4(42)]]);
+}

@@ -532,6 +532,12 @@ impl Engine {
         result
     }
 
+    /// The newest commit that a snapshot taken now sees.
+    #[must_use]
+    pub fn visible_timestamp(&self) -> u64 {
+        self.handle.shared.snapshots.visible()
+    }
+
     /// The counters.
     #[must_use]
     pub fn stats(&self) -> Stats {

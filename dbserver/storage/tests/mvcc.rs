@@ -170,6 +170,21 @@ impl Runner {
                     }
                 }
             }
+            "delete_newest" => {
+                while let Some(key) = args.next_pos() {
+                    if let Write::Blocked(wait) = txn.delete_newest(TREE, key.as_bytes())? {
+                        return Ok(Done::Blocked(wait));
+                    }
+                }
+            }
+            "newest" => {
+                let newest = txn.see_newest();
+                while let Some(key) = args.next_pos() {
+                    let value = txn.snapshot().get(TREE, key.as_bytes())?;
+                    writeln!(output, "{key} = {}", show(value.as_deref()))?;
+                }
+                drop(newest);
+            }
             "insert" => {
                 while let Some((key, value)) = args.next_key() {
                     match txn.insert_unique(TREE, key.as_bytes(), value.as_bytes())? {

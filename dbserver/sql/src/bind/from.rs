@@ -9,7 +9,7 @@ use crate::error::{Result, SqlError, sqlstate};
 use crate::expr::{Expr, ExprKind, SubPlan};
 use crate::functions::{self, Function};
 use crate::parse;
-use crate::plan::{Access, JoinKind, LockWaitPolicy, Plan, Scan, SystemRelation, visit};
+use crate::plan::{Access, JoinKind, LockWaitPolicy, Plan, Scan, ScanEstimate, SystemRelation, visit};
 use crate::types::{ColumnType, Type};
 use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, JoinConstraint, JoinOperator, TableFactor};
 use std::sync::Arc;
@@ -44,6 +44,34 @@ impl Locking {
         }
         Ok(locking)
     }
+    /// The clause's name, for errors: the strongest of several.
+    pub(super) fn clause(&self) -> &'static str {
+        if self.share { "FOR SHARE" } else { "FOR UPDATE" }
+    }
+    /// 0A000 for what a query with such a clause may not have.
+    pub(super) fn refused(&self, with: &str) -> SqlError {
+        SqlError::new(
+            sqlstate::FEATURE_NOT_SUPPORTED,
+            format!("{} is not allowed with {with}", self.clause()),
+        )
+    }
+    /// 0A000 where a table to lock may be left out by an outer join.
+    fn check_join(&self, kind: JoinKind, left: &Scope, right: &Scope) -> Result<()> {
+        let locks = |scope: &Scope| scope.relations.iter().any(|r| r.key.is_some());
+        let nullable = match kind {
+            JoinKind::Left => locks(right),
+            JoinKind::Right => locks(left),
+            JoinKind::Full => locks(left) || locks(right),
+            _ => false,
+        };
+        if nullable {
+            return Err(SqlError::new(
+                sqlstate::FEATURE_NOT_SUPPORTED,
+                format!("{} cannot be applied to the nullable side of an outer join", self.clause()),
+            ));
+        }
+        Ok(())
+    }
     fn wants(&self, alias: &str) -> bool {
         self.of.is_empty() || self.of.iter().any(|n| n == alias)
     }
@@ -52,7 +80,7 @@ impl Locking {
         match self.of.iter().find(|n| !scope.relations.iter().any(|r| &r.alias == *n)) {
             Some(name) => Err(SqlError::new(
                 sqlstate::UNDEFINED_TABLE,
-                format!("relation \"{name}\" in FOR UPDATE clause not found in FROM clause"),
+                format!("relation \"{name}\" in {} clause not found in FROM clause", self.clause()),
             )),
             None => Ok(()),
         }
@@ -172,6 +200,9 @@ impl Binder<'_> {
             for relation in &right.scope.relations {
                 own.check_alias(relation)?;
                 before.check_alias(relation)?;
+            }
+            if let Some(locking) = locking {
+                locking.check_join(kind, &own, &right.scope)?;
             }
             (plan, own) = self.join(plan, own, right, kind, constraint)?;
         }
@@ -477,14 +508,21 @@ impl Binder<'_> {
         scope
     }
     pub(super) fn scan(&self, table: &Arc<Table>, row_key: bool) -> Scan {
-        let rows = (self.context.rows)(table.tree);
+        let rows = (self.context.rows)(table.tree) as f64;
+        let special = |i: &crate::catalog::Index| {
+            i.predicate.is_some() || i.keys.iter().any(|k| k.expression.is_some())
+        };
+        let bound = table.indexes.iter().any(|i| special(i)).then(|| self.table_checks(table, false));
         Scan {
             table: Arc::clone(table),
             columns: table.live_columns().map(|(i, _)| i).collect(),
             row_key,
             access: Access::Full,
+            snapshot: self.context.snapshot,
             filter: None,
-            estimated_rows: rows as f64,
+            estimate: ScanEstimate { table_rows: rows, range_rows: rows, rows, depends_on_values: false },
+            // What cannot be bound any more helps no query; who writes to the table is told.
+            bound: bound.and_then(Result::ok).map(Arc::new),
         }
     }
     /// A view's query, bound where it sees nothing of what is around it.

@@ -474,7 +474,8 @@ fn column_target(table: &Table, names: &[String]) -> Result<Option<usize>> {
         return Ok(None);
     }
     let found = table.indexes.iter().position(|i| {
-        i.unique
+        i.valid
+            && i.unique
             && i.keys.iter().all(|k| k.column.is_some())
             && matches(i.keys.iter().filter_map(|k| k.column).collect())
     });

@@ -52,6 +52,8 @@ pub struct BindContext<'a> {
     pub param_types: &'a [Type],
     /// About how many rows a tree holds.
     pub rows: &'a dyn Fn(TreeId) -> u64,
+    /// The timestamp of the snapshot that will read, where some index is younger than it; `u64::MAX` where none is.
+    pub snapshot: u64,
 }
 
 /// Binds and plans SELECT, VALUES, INSERT, UPDATE, DELETE (also under WITH).
@@ -90,8 +92,10 @@ fn plan_on_stack<'a>(
         Some(plan) => PlannedKind::Point(plan),
         None => PlannedKind::Tree(crate::optimize::optimize(bound.plan, context)?),
     };
+    let wants_values = matches!(&kind, PlannedKind::Tree(plan) if crate::optimize::wants_values(plan));
     Ok(PlannedStatement {
         kind,
+        wants_values,
         params,
         columns,
         read_only,
@@ -293,7 +297,7 @@ impl<'a> Binder<'a> {
             .collect()
     }
     /// Checks and index keys of a table, bound once per plan.
-    fn table_checks(&self, table: &Arc<Table>, with_checks: bool) -> Result<TableChecks> {
+    pub(super) fn table_checks(&self, table: &Arc<Table>, with_checks: bool) -> Result<TableChecks> {
         let mut bound = TableChecks::default();
         if with_checks {
             for check in &table.checks {

@@ -75,8 +75,12 @@ impl Binder<'_> {
         let mut distinct = self.distinct_keys(select.distinct.as_ref(), &targets, &order)?;
         let aggregated = grouped || having.is_some() || !self.frame()?.collect.aggregates.is_empty();
         if aggregated {
-            if !tail.locks.is_empty() {
-                return Err(lock_refused("GROUP BY clause"));
+            if let Some(locking) = &locking {
+                return Err(locking.refused(match (grouped, &having) {
+                    (true, _) => "GROUP BY clause",
+                    (false, Some(_)) => "HAVING clause",
+                    (false, None) => "aggregate functions",
+                }));
             }
             if grouping.sets.is_empty() {
                 grouping.sets.push(Vec::new());
@@ -105,10 +109,10 @@ impl Binder<'_> {
             .collect();
         if let Some(locking) = locking {
             if distinct.is_some() {
-                return Err(lock_refused("DISTINCT clause"));
+                return Err(locking.refused("DISTINCT clause"));
             }
             if sets {
-                return Err(lock_refused("set-returning functions in the target list"));
+                return Err(locking.refused("set-returning functions in the target list"));
             }
             let keys = order.into_iter().map(|o| o.over_input(&targets)).collect::<Result<Vec<_>>>()?;
             plan = sorted(plan, keys, &limit, &offset, true);
@@ -686,10 +690,6 @@ fn cross(left: &[Vec<usize>], right: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
         set
     };
     Ok(left.iter().flat_map(|l| right.iter().map(move |r| both(l, r))).collect())
-}
-
-fn lock_refused(with: &str) -> SqlError {
-    SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, format!("FOR UPDATE is not allowed with {with}"))
 }
 
 /// A sort of `plan`; `all` where something between it and LIMIT may drop rows.

@@ -1,6 +1,7 @@
 //! Queries around SELECT: set operations, VALUES, and ORDER BY and LIMIT over those.
 
 use super::call::sort_key;
+use super::from::Locking;
 use super::select::{Tail, limited, sorted};
 use super::types::fold;
 use super::{Binder, Bound, Query};
@@ -66,10 +67,7 @@ impl Binder<'_> {
             SetExpr::Query(inner) if bare => self.nested(|b| b.query_as(inner, resolve_unknown)),
             body => {
                 if !query.locks.is_empty() {
-                    return Err(SqlError::new(
-                        sqlstate::FEATURE_NOT_SUPPORTED,
-                        "FOR UPDATE is not allowed with UNION/INTERSECT/EXCEPT",
-                    ));
+                    return Err(Locking::of(&query.locks)?.refused("UNION/INTERSECT/EXCEPT"));
                 }
                 let bound = self.set_expr(body, resolve_unknown)?;
                 self.order_output(bound, tail)

@@ -183,6 +183,25 @@ impl Catalog {
             }
         })
     }
+    /// Notes the indexes that snapshots from before a commit may not read by, although they see rows of the table: those that were not
+    /// there yet, or not valid. Rows that the commit itself put into another tree no older snapshot sees.
+    pub(crate) fn note_new_indexes(catalog: &mut Arc<Self>, before: &Self, commit: u64) -> Result<()> {
+        let mut new: Vec<Oid> = Vec::new();
+        for (oid, relation) in &catalog.relations {
+            let (Some(table), Some(old)) = (relation.table(), before.table(*oid)) else { continue };
+            if Arc::ptr_eq(table, old) || table.tree != old.tree {
+                continue;
+            }
+            let was = |index: &Index| old.indexes.iter().any(|i| i.oid == index.oid && i.valid);
+            new.extend(table.indexes.iter().filter(|i| i.valid && !was(i)).map(|i| i.oid));
+        }
+        for oid in new {
+            let catalog = Arc::make_mut(catalog);
+            catalog.update_index(oid, |index| index.readable_from = commit)?;
+            catalog.newest_index = commit;
+        }
+        Ok(())
+    }
     /// Adds a secondary index to its table and to the relations.
     pub(crate) fn insert_index(&mut self, schema: Oid, index: Index) -> Result<()> {
         let (oid, name, table) = (index.oid, index.name.clone(), index.table);

@@ -39,6 +39,8 @@ pub struct Catalog {
     pub relations: BTreeMap<Oid, Arc<Relation>>,
     /// (schema OID, relation name) to relation OID. Tables, views, indexes and sequences share one namespace.
     pub names: BTreeMap<(Oid, String), Oid>,
+    /// Snapshots as new as this commit may read by all indexes: the largest [`Index::readable_from`] there has been. Not stored.
+    pub newest_index: u64,
 }
 
 /// A schema.
@@ -148,6 +150,18 @@ pub struct Index {
     pub constraint: bool,
     /// WHERE of a partial index, as SQL text.
     pub predicate: Option<String>,
+    /// It has an entry for each row, and may be read (`indisvalid`). Writers keep it up in any case.
+    pub valid: bool,
+    /// Snapshots older than this commit do not see all entries of the rows that they see, and may not read by it. Not stored: 0 where
+    /// none is older, in the transaction that makes the index and after a restart.
+    pub readable_from: u64,
+}
+
+impl Index {
+    /// Whether a snapshot finds all of its rows by the index.
+    pub fn is_readable(&self, snapshot: u64) -> bool {
+        self.valid && snapshot >= self.readable_from
+    }
 }
 
 /// A key column of an index.

@@ -73,6 +73,9 @@ enum KindRow {
         constraint: bool,
         #[serde(default)]
         predicate: Option<String>,
+        /// Not valid.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        invalid: bool,
     },
     Sequence {
         ty: Oid,
@@ -220,6 +223,7 @@ fn relation_row(relation: &Relation) -> Result<RelationRow> {
             unique: i.unique,
             constraint: i.constraint,
             predicate: i.predicate.clone(),
+            invalid: !i.valid,
         },
         RelationKind::Sequence(s) => KindRow::Sequence {
             ty: s.ty.0,
@@ -277,7 +281,7 @@ fn relation(oid: Oid, row: RelationRow) -> Result<(Relation, Vec<Oid>)> {
                 referenced_by,
             }))
         }
-        KindRow::Index { table, tree, keys, unique, constraint, predicate } => {
+        KindRow::Index { table, tree, keys, unique, constraint, predicate, invalid } => {
             RelationKind::Index(Arc::new(Index {
                 oid,
                 name: row.name.clone(),
@@ -295,6 +299,8 @@ fn relation(oid: Oid, row: RelationRow) -> Result<(Relation, Vec<Oid>)> {
                 unique,
                 constraint,
                 predicate,
+                valid: !invalid,
+                readable_from: 0,
             }))
         }
         KindRow::Sequence { ty, start, increment, min, max, cache, cycle, owned_by } => {

@@ -230,19 +230,23 @@ impl TableWriter {
                 return Err(too_large());
             }
         }
-        let name = self.access.table.indexes.get(number).map(|i| i.name.clone()).unwrap_or_default();
-        self.write_index(number, batch, ctx).map_err(|error| {
-            if error.sqlstate() != sqlstate::UNIQUE_VIOLATION {
-                return error;
-            }
-            let fields = error.fields();
-            SqlError::new(sqlstate::UNIQUE_VIOLATION, format!("could not create unique index \"{name}\""))
-                .with_detail(fields.detail.replace("already exists", "is duplicated"))
-                .with_schema(&fields.schema)
-                .with_table(&fields.table)
-                .with_constraint(&fields.constraint)
-        })
+        let table = Arc::clone(&self.access.table);
+        self.write_index(number, batch, ctx).map_err(|error| build_error(&table, number, error))
     }
+}
+
+/// 23505 as CREATE UNIQUE INDEX words it; other errors as they are.
+pub(crate) fn build_error(table: &Table, number: usize, error: SqlError) -> SqlError {
+    if error.sqlstate() != sqlstate::UNIQUE_VIOLATION {
+        return error;
+    }
+    let name = table.indexes.get(number).map(|i| i.name.as_str()).unwrap_or_default();
+    let fields = error.fields();
+    SqlError::new(sqlstate::UNIQUE_VIOLATION, format!("could not create unique index \"{name}\""))
+        .with_detail(fields.detail.replace("already exists", "is duplicated"))
+        .with_schema(&fields.schema)
+        .with_table(&fields.table)
+        .with_constraint(&fields.constraint)
 }
 
 fn too_large() -> SqlError {

@@ -35,6 +35,7 @@ pub use execution::Execution;
 pub use operators::{BoxOperator, Operator, open};
 pub use point::{PointStep, run_point};
 pub use row_numbers::RowNumbers;
+pub(crate) use row_writer::{RowWriter, Stop};
 
 #[cfg(test)]
 mod tests;

@@ -159,6 +159,56 @@ impl<'p> RowWriter<'p> {
         }
     }
 
+    /// Takes a row's entry out of an index. In one that is still being built, an entry that has to be unique may be another row's:
+    /// one written since for the same key, of which the older row has none yet.
+    fn remove_entry(
+        &self,
+        number: usize,
+        unique: bool,
+        row_key: &[u8],
+        ctx: &ExecContext<'_>,
+    ) -> Result<(), Stop> {
+        let Some(writer) = self.indexes.get(number) else { return Ok(()) };
+        let tree = writer.index.tree;
+        let transaction = ctx.transaction()?;
+        loop {
+            if unique
+                && !writer.index.valid
+                && transaction.get_latest(tree, &self.entry)?.is_none_or(|value| *value != *row_key)
+            {
+                return Ok(());
+            }
+            // The entry may be younger than the row, which is locked: that of an index built since the transaction's snapshot.
+            match transaction.delete_newest(tree, &self.entry)? {
+                Write::Done => return Ok(()),
+                Write::Blocked(wait) => self.blocked(wait, ctx)?,
+            }
+        }
+    }
+
+    /// Writes the entry of a row that is in the table, locked, to an index that is being built: where it has none yet.
+    ///
+    /// # Errors
+    /// 23505 where another row has the key.
+    pub fn add_entry(
+        &mut self,
+        number: usize,
+        row_key: &[u8],
+        row: &[Datum],
+        ctx: &mut ExecContext<'_>,
+    ) -> Result<(), Stop> {
+        let Some(values) = self.index_values(number, row, ctx)? else { return Ok(()) };
+        self.key.clear();
+        self.key.extend_from_slice(row_key);
+        match self.insert_entry(number, &values, ctx)? {
+            Some(other) if other != row_key => {
+                let access = Arc::clone(&self.access);
+                Err(index_violation(&access, number, self.checks, &values, ctx).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The key values of a row in an index; none where the index's predicate leaves the row out.
     fn index_values(
         &self,
@@ -325,8 +375,9 @@ impl<'p> RowWriter<'p> {
             let before = self.index_values(number, old, ctx)?;
             let after = self.index_values(number, new, ctx)?;
             self.entry.clear();
+            let mut unique = false;
             if let (Some(values), Some(writer)) = (&before, self.indexes.get(number)) {
-                index_entry(&writer.index, &writer.parts, values, row_key, &mut self.entry);
+                unique = index_entry(&writer.index, &writer.parts, values, row_key, &mut self.entry);
             }
             if let (Some(_), Some(values), false, Some(writer)) =
                 (&before, &after, moved, self.indexes.get(number))
@@ -340,10 +391,8 @@ impl<'p> RowWriter<'p> {
                     continue;
                 }
             }
-            if before.is_some()
-                && let Some(writer) = self.indexes.get(number)
-            {
-                self.remove(writer.index.tree, &self.entry, ctx)?;
+            if before.is_some() {
+                self.remove_entry(number, unique, row_key, ctx)?;
             }
             if let Some(values) = after
                 && self.insert_entry(number, &values, ctx)?.is_some()
@@ -365,8 +414,8 @@ impl<'p> RowWriter<'p> {
             let Some(values) = self.index_values(number, old, ctx)? else { continue };
             let Some(writer) = self.indexes.get(number) else { continue };
             self.entry.clear();
-            index_entry(&writer.index, &writer.parts, &values, row_key, &mut self.entry);
-            self.remove(writer.index.tree, &self.entry, ctx)?;
+            let unique = index_entry(&writer.index, &writer.parts, &values, row_key, &mut self.entry);
+            self.remove_entry(number, unique, row_key, ctx)?;
         }
         self.remove(self.access.table.tree, row_key, ctx)?;
         ctx.count_change(self.access.table.oid, Change::Delete, 1);

@@ -14,7 +14,7 @@ mod digest;
 mod format;
 mod json;
 mod kernel;
-mod like;
+pub(crate) mod like;
 mod math;
 mod operator_table;
 mod operators;

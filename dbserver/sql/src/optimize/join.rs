@@ -1,9 +1,10 @@
 //! Join order and method.
 //!
-//! A chain of inner joins is taken apart into its relations and conditions, and built again from the smallest relation, adding the
-//! one that keeps the rows fewest, along conditions where there are any. A join on equal values hashes its smaller side; where the
+//! A chain of inner joins is taken apart into its relations and conditions, and built again in the order that costs least
+//! ([`join_order`]). A join on equal values hashes its smaller side; where the
 //! left side has few rows and the right one an index on the joined columns, each left row looks up its own (an `Apply`).
 
+use super::join_order;
 use super::pushdown::{columns_all, filter, partition, push, shifted_down};
 use super::{estimate, keys};
 use crate::error::{Result, SqlError};
@@ -12,14 +13,11 @@ use crate::functions;
 use crate::plan::{Access, JoinKind, Plan, Scan, visit};
 use std::sync::Arc;
 
-/// More relations than this are joined in the order they are written.
-const REORDER_MAX: usize = 12;
-
 /// A relation of a chain, and the columns of the whole row it gives.
-struct Leaf {
-    plan: Plan,
-    first: usize,
-    width: usize,
+pub(super) struct Leaf {
+    pub plan: Plan,
+    pub first: usize,
+    pub width: usize,
 }
 
 fn flatten(plan: Plan, first: usize, leaves: &mut Vec<Leaf>, conditions: &mut Vec<Expr>) {
@@ -68,14 +66,13 @@ pub(super) fn inner(plan: Plan, mut conditions: Vec<Expr>) -> Result<Plan> {
     }
     let (fixed, mut conditions) = partition(conditions, visit::is_row_independent);
     // `columns[i]` is the column of the whole row that stands at i now.
-    let reorder = pushed.len() <= REORDER_MAX;
-    let first = if reorder { smallest(&pushed, &conditions) } else { 0 };
-    let leaf = pushed.remove(first);
-    let mut columns: Vec<usize> = (leaf.first..leaf.first + leaf.width).collect();
-    let mut current = filter(leaf.plan, fixed);
-    while !pushed.is_empty() {
-        let next = if reorder { best_next(&current, &columns, &pushed, &conditions) } else { 0 };
-        let leaf = pushed.remove(next);
+    let mut order = join_order::order(&pushed, &conditions).into_iter();
+    let mut leaves: Vec<Option<Leaf>> = pushed.into_iter().map(Some).collect();
+    let mut take = |at: Option<usize>| at.and_then(|at| leaves.get_mut(at)?.take());
+    let first = take(order.next()).ok_or_else(|| SqlError::internal("a join of nothing"))?;
+    let mut columns: Vec<usize> = (first.first..first.first + first.width).collect();
+    let mut current = filter(first.plan, fixed);
+    while let Some(leaf) = take(order.next()) {
         let leaf_columns = leaf.first..leaf.first + leaf.width;
         let (mine, rest) = partition(conditions, |c| {
             columns_all(c, |at| columns.contains(&at) || leaf_columns.contains(&at))
@@ -107,58 +104,8 @@ fn placed(mut condition: Expr, columns: &[usize]) -> Expr {
     condition
 }
 
-fn connected(condition: &Expr, left: &dyn Fn(usize) -> bool, right: &dyn Fn(usize) -> bool) -> bool {
-    let (mut l, mut r) = (false, false);
-    let inside = columns_all(condition, |at| {
-        l |= left(at);
-        r |= right(at);
-        left(at) || right(at)
-    });
-    inside && l && r
-}
-
-fn is_equality(condition: &Expr) -> bool {
+pub(super) fn is_equality(condition: &Expr) -> bool {
     keys::operator(condition).is_some_and(|(name, _)| name == "=")
-}
-
-fn smallest(leaves: &[Leaf], conditions: &[Expr]) -> usize {
-    let mut best = (f64::INFINITY, 0);
-    for (at, leaf) in leaves.iter().enumerate() {
-        let range = leaf.first..leaf.first + leaf.width;
-        let joined = conditions.iter().any(|c| is_equality(c) && !columns_all(c, |x| !range.contains(&x)));
-        // One that nothing connects had better come last.
-        let rows = estimate::rows(&leaf.plan) * if joined || leaves.len() == 1 { 1.0 } else { 1e6 };
-        if rows < best.0 {
-            best = (rows, at);
-        }
-    }
-    best.1
-}
-
-fn best_next(current: &Plan, columns: &[usize], leaves: &[Leaf], conditions: &[Expr]) -> usize {
-    let rows = estimate::rows(current);
-    let mut best = (f64::INFINITY, 0);
-    for (at, leaf) in leaves.iter().enumerate() {
-        let leaf_rows = estimate::rows(&leaf.plan);
-        let range = leaf.first..leaf.first + leaf.width;
-        let between = |c: &&Expr| connected(c, &|x| columns.contains(&x), &|x| range.contains(&x));
-        let mut result = rows * leaf_rows;
-        for condition in conditions.iter().filter(between) {
-            result *= if is_equality(condition) {
-                1.0 / rows.max(leaf_rows).max(1.0)
-            } else {
-                estimate::selectivity(condition)
-            };
-        }
-        let linked = conditions.iter().any(|c| is_equality(c) && between(&c));
-        if !linked {
-            result = result * 1e6 + 1e6;
-        }
-        if result < best.0 {
-            best = (result, at);
-        }
-    }
-    best.1
 }
 
 /// Equal keys of a join: conditions `left = right` with a side each. Over left columns `0..width` and right columns from `width`.
@@ -248,7 +195,7 @@ fn join_leaf(
     let mut both = columns.clone();
     both.extend(leaf.first..leaf.first + leaf.width);
     let conditions: Vec<Expr> = conditions.into_iter().map(|c| placed(c, &both)).collect();
-    let (left_rows, right_rows) = (estimate::rows(&current), estimate::rows(&leaf.plan));
+    let (left_rows, right_rows) = (estimate::of_leaf(&current).rows, estimate::of_leaf(&leaf.plan).rows);
     if let Some(plan) = lookup(JoinKind::Inner, &current, &leaf.plan, &conditions, width) {
         return Ok((plan, both));
     }
@@ -326,9 +273,7 @@ fn lookup(kind: JoinKind, left: &Plan, right: &Plan, conditions: &[Expr], width:
     if !matches!(scan.access, Access::Full) {
         return None;
     }
-    let left_rows = estimate::rows(left);
-    // A look-up costs about as much as reading this many rows in order.
-    if left_rows * 20.0 > scan.estimated_rows.max(40.0) || conditions.iter().any(visit::has_subquery) {
+    if conditions.iter().any(visit::has_subquery) {
         return None;
     }
     let columns: Vec<usize> = conditions
@@ -359,7 +304,25 @@ fn lookup(kind: JoinKind, left: &Plan, right: &Plan, conditions: &[Expr], width:
     if matches!(inner.access, Access::Full) {
         return None;
     }
-    let right = Arc::new(SubPlan { plan: Plan::Scan(inner), args });
+    // A range that no left row has a part in is read once, not for each.
+    let mut by_left = false;
+    super::walk::exprs(&Plan::Scan(Scan { filter: None, ..inner.clone() }), &mut |bound| {
+        by_left |= visit::any(bound, &mut |e| match e.kind {
+            ExprKind::Outer(at) => args.get(at).is_some_and(|a| !visit::is_row_independent(a)),
+            _ => false,
+        });
+    });
+    if !by_left {
+        return None;
+    }
+    let inner = Plan::Scan(inner);
+    let (left_rows, once) = (estimate::of_leaf(left).rows, estimate::of_leaf(right));
+    let by_lookup = left_rows * (estimate::of(&inner).total + estimate::RERUN);
+    let by_hash = once.total + once.rows * estimate::KEEP + left_rows * estimate::ROW;
+    if by_lookup > by_hash {
+        return None;
+    }
+    let right = Arc::new(SubPlan { plan: inner, args });
     Some(Plan::Apply { kind, left: Box::new(left.clone()), right, on: None })
 }
 

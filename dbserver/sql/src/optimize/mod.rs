@@ -5,19 +5,25 @@
 //! 3. Conditions sink as deep as they can, and chains of inner joins are put in an order ([`pushdown`], [`join`]).
 //! 4. Scans choose an index by what their filters say ([`keys`]); sorts that an index gives already go ([`order`]).
 //! 5. Columns nobody reads are dropped ([`prune`]).
+//!
+//! What costs least is worked out by [`estimate`] from the tables' sizes and the statistics of their columns ([`selectivity`]).
 
 mod estimate;
 mod evaluate;
 pub(crate) mod fold;
+mod implies;
 mod join;
+mod join_order;
 pub(crate) mod keys;
 mod order;
 mod prune;
 mod pushdown;
+mod selectivity;
 mod unnest;
 pub(crate) mod walk;
 
-pub(crate) use estimate::rows as estimated_rows;
+pub(crate) use estimate::{Estimate, of as estimate, row as estimate_row};
+pub(crate) use keys::wants_values;
 
 use crate::bind::BindContext;
 use crate::error::Result;

@@ -13,6 +13,9 @@ pub(super) fn use_indexes(plan: Plan) -> Result<Plan> {
     if let Some(scan) = scan_below(&mut input)
         && let Some(access) = ordered(scan, &keys, limit.is_some())
     {
+        if matches!(scan.access, Access::Full) {
+            scan.estimate.range_rows = scan.estimate.table_rows;
+        }
         scan.access = access;
         return Ok(*input);
     }
@@ -67,7 +70,9 @@ fn ordered(scan: &Scan, keys: &[SortKey], limited: bool) -> Option<Access> {
             if !limited {
                 return None;
             }
-            scan.table.indexes.iter().filter(|i| i.predicate.is_none()).find_map(|index| {
+            let readable =
+                |i: &&Arc<crate::catalog::Index>| i.is_readable(scan.snapshot) && i.predicate.is_none();
+            scan.table.indexes.iter().filter(readable).find_map(|index| {
                 let reverse = follows(&of_index(index), 0, keys)?;
                 Some(Access::Index(Arc::clone(index), KeyBounds { reverse, ..KeyBounds::default() }))
             })

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::parse::{self, Statement};
 use crate::plan::{PlannedKind, PlannedStatement, explain};
 use crate::session::{DateOrder, EvalSettings};
+use crate::statistics::{ColumnStatistics, TableStatistics};
 use crate::types::{ColumnType, Datum, Type};
 use plimsoll_storage::TreeId;
 use std::collections::BTreeMap;
@@ -62,7 +63,63 @@ fn index(oid: u32, name: &str, table: u32, columns: &[usize], unique: bool) -> I
         unique,
         constraint: unique,
         predicate: None,
+        valid: true,
+        readable_from: 0,
     }
+}
+
+/// What ANALYZE might have found of a column of integers 0 to 10,000, of which 1 is in three tenths of the rows and 2 in a tenth.
+fn integers(distinct: f64) -> ColumnStatistics {
+    ColumnStatistics {
+        ty: Type::INT4,
+        null_fraction: 0.05,
+        width: 4,
+        distinct,
+        common: vec![(Datum::Int4(1), 0.3), (Datum::Int4(2), 0.1)],
+        histogram: (0..=100).map(|i| Datum::Int4(i * 100)).collect(),
+        correlation: Some(0.0),
+    }
+}
+
+/// The same of a column of texts `a00` to `z99`.
+fn texts() -> ColumnStatistics {
+    let text = |i: u32| format!("{}{:02}", char::from_u32(97 + i / 4).unwrap(), i % 4 * 25);
+    ColumnStatistics {
+        ty: Type::TEXT,
+        width: 4,
+        null_fraction: 0.0,
+        distinct: -0.5,
+        common: Vec::new(),
+        histogram: (0..104).map(|i| Datum::text(text(i))).collect(),
+        correlation: None,
+    }
+}
+
+/// [`catalog`] after ANALYZE, with more indexes on a: on n where b is 1, on lower(t), on t.
+fn analyzed_catalog() -> Arc<Catalog> {
+    let mut catalog = Catalog::clone(&catalog());
+    let statistics = |rows, columns: Vec<(usize, ColumnStatistics)>| {
+        let columns = columns.into_iter().map(|(at, s)| (at, Arc::new(s))).collect();
+        Some(Arc::new(TableStatistics { rows, pages: 1, columns }))
+    };
+    let key = |expression: &str| IndexKey {
+        column: None,
+        expression: Some(expression.into()),
+        descending: false,
+        nulls_first: false,
+    };
+    let partial = Index { predicate: Some("b = 1".into()), ..index(20020, "a_n_idx", 20000, &[3], false) };
+    let lower = Index { keys: vec![key("lower(t)")], ..index(20030, "a_lower_idx", 20000, &[], false) };
+    let text = index(20040, "a_t_idx", 20000, &[2], false);
+    catalog
+        .update_table(20000, |a| {
+            a.statistics = statistics(1_000_000, vec![(1, integers(5000.0)), (2, texts())]);
+            a.indexes.extend([partial, lower, text].map(Arc::new));
+        })
+        .unwrap();
+    catalog.update_table(20100, |c| c.statistics = statistics(100, vec![(2, integers(50.0))])).unwrap();
+    catalog.update_table(20200, |h| h.statistics = statistics(1000, vec![(0, integers(10.0))])).unwrap();
+    Arc::new(catalog)
 }
 
 /// Tables a (1,000,000 rows, key id, index on b), c (100 rows, key id), h (no key), and a view.
@@ -122,22 +179,23 @@ fn settings() -> EvalSettings {
     }
 }
 
-fn plan(sql: &str) -> Result<PlannedStatement> {
-    let (catalog, settings) = (catalog(), settings());
+fn plan(sql: &str, catalog: &Arc<Catalog>) -> Result<PlannedStatement> {
+    let settings = settings();
     let rows = |tree: TreeId| match tree.0 {
         20000 => 1_000_000,
         20100 => 100,
         _ => 1000,
     };
-    let context = BindContext { catalog: &catalog, settings: &settings, param_types: &[], rows: &rows };
+    let context =
+        BindContext { catalog, settings: &settings, param_types: &[], rows: &rows, snapshot: u64::MAX };
     let statements = parse::parse(sql)?;
     let [statement] = statements.as_slice() else { panic!("one statement, please") };
     let Statement::Query(ast) = &statement.statement else { panic!("a query, please") };
     plan_statement_of(ast, &statement.text, &context)
 }
 
-fn shown(sql: &str) -> String {
-    match plan(sql) {
+fn shown(sql: &str, catalog: &Arc<Catalog>) -> String {
+    match plan(sql, catalog) {
         Ok(planned) => {
             let mut out = String::new();
             if let PlannedKind::Point(_) = planned.kind {
@@ -162,11 +220,11 @@ fn shown(sql: &str) -> String {
 
 /// A script: blocks of a statement on one line and what comes of it, parted by empty lines.
 #[track_caller]
-fn golden(path: &str, script: &str) {
+fn golden(path: &str, script: &str, catalog: &Arc<Catalog>) {
     let mut actual = String::new();
     for block in script.split("\n\n").map(str::trim).filter(|b| !b.is_empty()) {
         let sql = block.lines().next().unwrap_or_default();
-        actual.push_str(&format!("{sql}\n{}\n\n", shown(sql)));
+        actual.push_str(&format!("{sql}\n{}\n\n", shown(sql, catalog)));
     }
     if std::env::var_os("UPDATE_GOLDENFILES").is_some() {
         std::fs::write(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path), &actual).unwrap();
@@ -179,19 +237,30 @@ fn golden(path: &str, script: &str) {
 
 #[test]
 fn plans() {
-    golden("src/optimize/golden/plans.txt", include_str!("golden/plans.txt"));
+    golden("src/optimize/golden/plans.txt", include_str!("golden/plans.txt"), &catalog());
+}
+
+#[test]
+fn plans_by_statistics() {
+    let script = include_str!("golden/statistics.txt");
+    golden("src/optimize/golden/statistics.txt", script, &analyzed_catalog());
 }
 
 #[test]
 fn errors() {
-    golden("src/optimize/golden/errors.txt", include_str!("golden/errors.txt"));
+    golden("src/optimize/golden/errors.txt", include_str!("golden/errors.txt"), &catalog());
 }
 
 /// Whatever passes the depth limits is bound, optimized, shown and dropped on a thread's usual stack.
 #[test]
 fn deep_statements_fit_a_small_stack() {
     let deep = |sql: String| {
-        std::thread::Builder::new().stack_size(2 << 20).spawn(move || shown(&sql)).unwrap().join().unwrap()
+        std::thread::Builder::new()
+            .stack_size(2 << 20)
+            .spawn(move || shown(&sql, &catalog()))
+            .unwrap()
+            .join()
+            .unwrap()
     };
     for (open, inner, close, count) in [
         ("(", "id", ")", 240),

@@ -48,6 +48,19 @@ pub(super) fn rewrite<'a>(text: &'a str, tokens: &[Lexeme]) -> Cow<'a, str> {
             if let Some(a) = tokens.get(at + 1) {
                 edits.push((a.start, a.end, ""));
             }
+        } else if is(at, "of") && at > 0 && (is(at - 1, "update") || is(at - 1, "share")) {
+            // The parser knows one table in each clause.
+            let another = if is(at - 1, "update") { " for update of" } else { " for share of" };
+            let named = |at: usize| {
+                matches!(tokens.get(at).map(|t| t.kind), Some(Kind::Word | Kind::QuotedIdentifier))
+            };
+            let mut next = at + 2;
+            while named(next - 1) && (punct(next, b'.') || punct(next, b',')) {
+                if let (true, Some(comma)) = (punct(next, b','), tokens.get(next)) {
+                    edits.push((comma.start, comma.end, another));
+                }
+                next += 2;
+            }
         } else if bare_select && is(at, "on") && is(at + 1, "conflict") {
             // Else the parser takes ON for the last column's alias.
             edits.push((token.start, token.start, "where true "));

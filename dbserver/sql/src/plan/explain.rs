@@ -1,7 +1,7 @@
-//! EXPLAIN: a plan as text, indented as PostgreSQL's is, or as JSON. Rows are the optimizer's guess.
+//! EXPLAIN: a plan as text, indented as PostgreSQL's is, or as JSON. Costs, rows and widths are the optimizer's guess.
 
 use crate::expr::{Expr, ExprKind, SubPlan, SubqueryKind};
-use crate::optimize;
+use crate::optimize::{self, Estimate};
 use crate::plan::{
     Access, JoinKind, KeyBounds, LockWaitPolicy, Plan, PlannedKind, PlannedStatement, PointPlan, SetExpr,
     SetOp, SortKey,
@@ -9,27 +9,34 @@ use crate::plan::{
 use crate::types::{Datum, Type, io};
 use serde_json::{Map, Value, json};
 
+/// Stack for a plan as deep as the binder lets it be: that many bytes are left, or a stack of twice as many is made for it.
+const STACK_BYTES: usize = if cfg!(debug_assertions) { 16 << 20 } else { 4 << 20 };
+
 /// A node as shown: its title, `Name: text` lines, and inputs.
 struct Node {
     kind: String,
     relation: Option<String>,
     index: Option<String>,
-    rows: f64,
+    expected: Estimate,
     details: Vec<(&'static str, String)>,
     children: Vec<Node>,
 }
 
 /// The lines of EXPLAIN's text form.
 pub fn text(statement: &PlannedStatement, costs: bool) -> Vec<String> {
-    let mut lines = Vec::new();
-    write(&root(statement), 0, costs, &mut lines);
-    lines
+    stacker::maybe_grow(STACK_BYTES, STACK_BYTES * 2, || {
+        let mut lines = Vec::new();
+        write(&root(statement), 0, costs, &mut lines);
+        lines
+    })
 }
 
 /// EXPLAIN (FORMAT JSON).
 pub fn json(statement: &PlannedStatement, costs: bool) -> String {
-    let plan = json!([{ "Plan": object(&root(statement), costs) }]);
-    serde_json::to_string_pretty(&plan).unwrap_or_default()
+    stacker::maybe_grow(STACK_BYTES, STACK_BYTES * 2, || {
+        let plan = json!([{ "Plan": object(&root(statement), costs) }]);
+        serde_json::to_string_pretty(&plan).unwrap_or_default()
+    })
 }
 
 /// The lines of a plan alone.
@@ -51,7 +58,10 @@ fn write(node: &Node, depth: usize, costs: bool, lines: &mut Vec<String>) {
         line.push_str(&format!(" on {relation}"));
     }
     if costs {
-        line.push_str(&format!("  (rows={:.0})", node.rows));
+        let Estimate { rows, width, startup, total } = node.expected;
+        // A sum of nothing is -0.
+        let width = width + 0.0;
+        line.push_str(&format!("  (cost={startup:.2}..{total:.2} rows={rows:.0} width={width:.0})"));
     }
     lines.push(line);
     let inner = if depth == 0 { 2 } else { indent + 6 };
@@ -73,7 +83,11 @@ fn object(node: &Node, costs: bool) -> Value {
         map.insert("Index Name".into(), json!(index));
     }
     if costs {
-        map.insert("Plan Rows".into(), json!(node.rows.round()));
+        let hundredths = |cost: f64| (cost * 100.0).round() / 100.0;
+        map.insert("Startup Cost".into(), json!(hundredths(node.expected.startup)));
+        map.insert("Total Cost".into(), json!(hundredths(node.expected.total)));
+        map.insert("Plan Rows".into(), json!(node.expected.rows.round() as u64));
+        map.insert("Plan Width".into(), json!(node.expected.width.round() as u64));
     }
     for (name, text) in &node.details {
         map.insert((*name).into(), json!(text));
@@ -96,7 +110,7 @@ fn leaf(kind: &str) -> Node {
         kind: kind.to_owned(),
         relation: None,
         index: None,
-        rows: 1.0,
+        expected: Estimate { rows: 1.0, ..Estimate::default() },
         details: Vec::new(),
         children: Vec::new(),
     }
@@ -118,12 +132,14 @@ fn point_node(point: &PointPlan) -> Node {
         PointPlan::Insert { table, .. } => {
             return Node {
                 relation: Some(table.name.clone()),
+                expected: Estimate::default(),
                 children: vec![leaf("Result")],
                 ..leaf("Insert")
             };
         }
     };
     let names = live_names(table);
+    let expected = optimize::estimate_row(table);
     let conditions: Vec<String> = table
         .primary_key
         .iter()
@@ -132,7 +148,7 @@ fn point_node(point: &PointPlan) -> Node {
             format!("({} = {})", table.columns.get(*p).map_or("?", |c| c.name.as_str()), show(e, &names))
         })
         .collect();
-    let mut get = leaf("Index Scan");
+    let mut get = Node { expected, ..leaf("Index Scan") };
     get.relation = Some(table.name.clone());
     get.index = table.primary_key_index.as_ref().map(|(_, n)| n.clone());
     get.details.push(("Index Cond", joined(&conditions)));
@@ -141,7 +157,11 @@ fn point_node(point: &PointPlan) -> Node {
     }
     match what {
         None => get,
-        Some(what) => Node { relation: Some(table.name.clone()), children: vec![get], ..leaf(what) },
+        Some(what) => {
+            // Without RETURNING nothing comes out.
+            let nothing = Estimate { rows: 0.0, width: 0.0, ..expected };
+            Node { relation: Some(table.name.clone()), expected: nothing, children: vec![get], ..leaf(what) }
+        }
     }
 }
 
@@ -280,7 +300,7 @@ fn join_name(base: &str, kind: JoinKind) -> String {
 }
 
 fn node(plan: &Plan) -> Node {
-    let mut shown = Node { rows: optimize::estimated_rows(plan), ..leaf("Result") };
+    let mut shown = Node { expected: optimize::estimate(plan), ..leaf("Result") };
     let mut subplans: Vec<Node> = Vec::new();
     optimize::walk::exprs(plan, &mut |e| collect_subplans(e, &mut subplans));
     match plan {
@@ -306,7 +326,11 @@ fn node(plan: &Plan) -> Node {
                     scan.table.primary_key.iter().map(|p| column(Some(*p))).collect::<Vec<_>>(),
                 ),
                 Access::Index(index, b) => {
-                    (Some(index.name.clone()), Some(b), index.keys.iter().map(|k| column(k.column)).collect())
+                    let key = |k: &crate::catalog::IndexKey| match &k.expression {
+                        Some(text) => text.clone(),
+                        None => column(k.column),
+                    };
+                    (Some(index.name.clone()), Some(b), index.keys.iter().map(key).collect())
                 }
             };
             shown.kind = match range {
@@ -374,7 +398,7 @@ fn node(plan: &Plan) -> Node {
             }
             shown.children.push(node(left));
             shown.children.push(Node {
-                rows: optimize::estimated_rows(right),
+                expected: optimize::estimate(right),
                 children: vec![node(right)],
                 ..leaf("Hash")
             });

@@ -26,11 +26,14 @@ pub struct PlannedStatement {
     pub read_only: bool,
     /// Command tag verb: `SELECT`, `INSERT 0`, `UPDATE`, `DELETE`; the count follows.
     pub tag: &'static str,
+    /// Its parameters' values would make for a better plan: see [`crate::optimize::wants_values`].
+    pub wants_values: bool,
     /// The catalog version it was planned under.
     pub catalog_version: u64,
 }
 
 /// A query that runs inline, or a tree for the vectorized executor.
+#[allow(clippy::large_enum_variant, reason = "statements are few and shared")]
 #[derive(Debug)]
 pub enum PlannedKind {
     /// Everything resolved; runs on the connection's task.
@@ -250,10 +253,28 @@ pub struct Scan {
     pub row_key: bool,
     /// How to reach the rows.
     pub access: Access,
+    /// [`crate::bind::BindContext::snapshot`]: which indexes may be read.
+    pub snapshot: u64,
     /// Over the output columns.
     pub filter: Option<Expr>,
-    /// The optimizer's guess, for EXPLAIN.
-    pub estimated_rows: f64,
+    /// What the optimizer expects.
+    pub estimate: ScanEstimate,
+    /// Keys and predicates of the table's indexes over its live columns, where any index has an expression or a predicate: for the
+    /// optimizer, which looks at them while the output columns are all the live ones.
+    pub bound: Option<Arc<TableChecks>>,
+}
+
+/// What the optimizer expects of a scan.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScanEstimate {
+    /// Rows of the table.
+    pub table_rows: f64,
+    /// Rows in the range that is read.
+    pub range_rows: f64,
+    /// Rows that come out.
+    pub rows: f64,
+    /// Other values of the parameters would let another part of the rows pass.
+    pub depends_on_values: bool,
 }
 
 /// How a scan reaches its rows.

@@ -313,7 +313,7 @@ impl Session {
         if !self.empty_portals.is_empty() && self.empty_portals.contains(portal) {
             return Ok(Step::Complete(String::new()));
         }
-        self.execute_portal(portal, max_rows, query, sink, mode)
+        self.execute_portal(portal, max_rows, query, sink, mode).map_err(|e| self.explain_deadlock(e))
     }
     /// Close of a statement; nothing where there is none.
     pub fn close_statement(&mut self, name: &str) {

@@ -7,6 +7,7 @@ use crate::execute::RowNumbers;
 use crate::session::advisory::AdvisoryLocks;
 use crate::session::plan_cache::PlanCache;
 use crate::session::sequences::Sequences;
+use crate::session::writers::Writers;
 use crate::session::{Activity, Session};
 use parking_lot::RwLock;
 use plimsoll_storage::{Engine, Transaction};
@@ -97,6 +98,7 @@ pub struct Database {
     pub(crate) advisory: AdvisoryLocks,
     /// Sessions so far.
     sessions: AtomicU64,
+    pub(crate) writers: Arc<Writers>,
 }
 
 impl Database {
@@ -127,6 +129,7 @@ impl Database {
             sessions: AtomicU64::new(0),
             row_numbers: RowNumbers::default(),
             activity: crate::statistics::Activity::default(),
+            writers: Arc::default(),
         }))
     }
     /// The storage engine.
@@ -154,9 +157,10 @@ impl Database {
         self.versions.fetch_add(1, Ordering::Relaxed) + 1
     }
     /// Commits a transaction with DDL and shows its catalog to others. Blocks until the commit is durable.
-    pub(crate) fn publish(&self, transaction: &Transaction, catalog: Arc<Catalog>) -> Result<()> {
+    pub(crate) fn publish(&self, transaction: &Transaction, mut catalog: Arc<Catalog>) -> Result<()> {
         let mut published = self.published.write();
         transaction.commit()?.wait()?;
+        Catalog::note_new_indexes(&mut catalog, &published, self.engine.visible_timestamp())?;
         *published = catalog;
         Ok(())
     }

@@ -195,6 +195,9 @@ impl SessionFunctions for Environment {
     fn advisory_unlock_all(&self) {
         self.unlock_advisory(true, false);
     }
+    fn locks(&self) -> Vec<(u64, i32, u64, bool)> {
+        self.database.writers.locks()
+    }
     fn transaction_id(&self) -> u64 {
         self.transaction_id.load(Ordering::Relaxed)
     }

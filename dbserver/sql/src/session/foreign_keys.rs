@@ -12,7 +12,8 @@
 //! ```
 //!
 //! K's lock is an object lock by the hash of the key and no row lock: updates of other columns of K's row need not wait, as with
-//! PostgreSQL's FOR KEY SHARE. In a REPEATABLE READ transaction, rows that others added after its snapshot are not seen by T2.
+//! PostgreSQL's FOR KEY SHARE. Where T2 has a snapshot from before (REPEATABLE READ), it looks for rows that it does not see as well:
+//! 23503, or 40001 where it would have to change them.
 
 use crate::catalog::edit::quote_identifier;
 use crate::catalog::system::describe;
@@ -28,7 +29,7 @@ use crate::session::transaction::wait_lock;
 use crate::session::{EvalSettings, Mode};
 use crate::types::{ColumnType, Datum, Oid, Type, cast, compare, io};
 use hashbrown::{HashMap, HashSet};
-use plimsoll_storage::{ObjectLock, Transaction, TreeId};
+use plimsoll_storage::{Isolation, ObjectLock, Transaction, TreeId};
 use std::sync::Arc;
 
 /// Object locks of keys have this bit; those of relations are their OIDs.
@@ -338,7 +339,7 @@ impl Session {
                 .collect();
             format!("UPDATE {name} SET {} WHERE {referring}", parts.join(", "))
         };
-        let mut declared: Vec<Type> = to.iter().map(|t| t.ty).collect();
+        let declared: Vec<Type> = to.iter().map(|t| t.ty).collect();
         let action = if new.is_some() { key.on_update } else { key.on_delete };
         match (action, new) {
             (KeyAction::NoAction | KeyAction::Restrict, _) => {
@@ -346,39 +347,58 @@ impl Session {
                 if action == KeyAction::NoAction && place.is_taken(&*self.key_storage()?)? {
                     return Ok(());
                 }
-                let text = format!("SELECT 1 FROM {name} WHERE {referring} LIMIT 1");
-                if self.run_for_keys(&text, &declared, values, query)?.is_empty() {
-                    return Ok(());
+                if self.is_referred_to(&name, &referring, &declared, values, query)? {
+                    return Err(still_referenced(catalog, table, key, old, &settings));
                 }
-                return Err(still_referenced(catalog, table, key, old, &settings));
+                return Ok(());
             }
             (KeyAction::Cascade, None) => {
                 let text = format!("DELETE FROM {name} WHERE {referring}");
-                self.run_for_keys(&text, &declared, values, query)?;
+                self.run_for_keys(&text, &declared, values.clone(), query)?;
             }
             (KeyAction::Cascade, Some(new)) => {
-                let count = values.len();
-                let mut params = values;
+                let mut params = values.clone();
                 params.extend(new.iter().cloned());
-                declared.extend(from.iter().map(|t| t.ty));
-                let text = assign(&|i| format!("${}", count + i + 1));
-                self.run_for_keys(&text, &declared, params, query)?;
+                let types: Vec<Type> = declared.iter().copied().chain(from.iter().map(|t| t.ty)).collect();
+                let text = assign(&|i| format!("${}", values.len() + i + 1));
+                self.run_for_keys(&text, &types, params, query)?;
             }
             (KeyAction::SetNull, _) => {
-                self.run_for_keys(&assign(&|_| "NULL".to_owned()), &declared, values, query)?;
+                self.run_for_keys(&assign(&|_| "NULL".to_owned()), &declared, values.clone(), query)?;
             }
             (KeyAction::SetDefault, _) => {
                 self.run_for_keys(&assign(&|_| "DEFAULT".to_owned()), &declared, values.clone(), query)?;
                 // A default that is the old value changed nothing, and so left no event.
-                if !place.is_taken(&*self.key_storage()?)? {
-                    let text = format!("SELECT 1 FROM {name} WHERE {referring} LIMIT 1");
-                    if !self.run_for_keys(&text, &declared, values, query)?.is_empty() {
-                        return Err(still_referenced(catalog, table, key, old, &settings));
-                    }
+                if !place.is_taken(&*self.key_storage()?)?
+                    && self.is_referred_to(&name, &referring, &declared, values, query)?
+                {
+                    return Err(still_referenced(catalog, table, key, old, &settings));
                 }
+                return Ok(());
             }
         }
+        // What came after the transaction's snapshot has not been met.
+        if self.key_storage()?.isolation() != Isolation::ReadCommitted
+            && self.is_referred_to(&name, &referring, &declared, values, query)?
+        {
+            return Err(plimsoll_storage::Error::WriteConflict.into());
+        }
         Ok(())
+    }
+
+    /// Whether a row that is there now refers to a key, seen by the transaction's snapshot or not.
+    fn is_referred_to(
+        &mut self,
+        table: &str,
+        referring: &str,
+        declared: &[Type],
+        values: Vec<Datum>,
+        query: &QueryContext,
+    ) -> Result<bool> {
+        let text = format!("SELECT 1 FROM {table} WHERE {referring} LIMIT 1");
+        let storage = self.key_storage()?;
+        let _newest = storage.see_newest();
+        Ok(!self.run_for_keys(&text, declared, values, query)?.is_empty())
     }
 
     /// Runs a statement for a foreign key. Its own events stay in the queue.

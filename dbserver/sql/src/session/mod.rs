@@ -12,6 +12,7 @@ mod copy_rows;
 mod cursor;
 pub mod database;
 mod ddl;
+mod deadlock;
 mod environment;
 pub(crate) mod foreign_keys;
 mod parameters;
@@ -25,6 +26,7 @@ mod simple;
 mod statement;
 mod transaction;
 mod utilities;
+mod writers;
 
 pub(crate) use ddl::has_order;
 pub(crate) use statement::cursor::is_reserved_word;
@@ -177,6 +179,10 @@ pub trait SessionFunctions {
     }
     /// Gives back all advisory locks of the session but those of its transaction.
     fn advisory_unlock_all(&self) {}
+    /// Locks on relations: transaction, process, OID (0: the catalog), and whether it holds it alone. For `pg_locks`.
+    fn locks(&self) -> Vec<(u64, i32, u64, bool)> {
+        Vec::new()
+    }
     /// Id of the transaction, `txid_current()`.
     fn transaction_id(&self) -> u64;
     /// The statement waits from now on, type and name of the event as in `pg_stat_activity`. An error that sends the

@@ -1,4 +1,4 @@
-//! Plans by text, parameter types, search path and catalog version, shared by all sessions.
+//! Plans by text, parameter types, search path, catalog version and snapshot (where that matters), shared by all sessions.
 //!
 //! The lookup hashes the text once, takes one of several short locks and compares. A version of the catalog that is
 //! gone leaves its plans behind; they make room first when a shard is full.
@@ -23,6 +23,8 @@ pub(crate) struct CachedPlan {
     pub kind: StatementKind,
     /// [`PlanKey::settings`] it was made under.
     pub settings: u64,
+    /// [`PlanKey::snapshot`] it was made for.
+    pub snapshot: u64,
 }
 
 /// What a plan depends on.
@@ -34,6 +36,8 @@ pub(crate) struct PlanKey<'a> {
     pub version: u64,
     /// A number for the settings that constants were folded under: time zone, order of dates and the like.
     pub settings: u64,
+    /// The timestamp of a snapshot that may not read by all indexes; `u64::MAX` for all others.
+    pub snapshot: u64,
 }
 
 struct Entry {
@@ -43,6 +47,7 @@ struct Entry {
     search_path: Box<[String]>,
     version: u64,
     settings: u64,
+    snapshot: u64,
     /// When it was last used, by the shard's clock.
     used: u64,
     plan: Arc<CachedPlan>,
@@ -80,6 +85,7 @@ impl PlanCache {
         key.search_path.hash(&mut hasher);
         key.version.hash(&mut hasher);
         key.settings.hash(&mut hasher);
+        key.snapshot.hash(&mut hasher);
         hasher.finish()
     }
     fn shard(&self, hash: u64) -> Option<&Mutex<Shard>> {
@@ -130,6 +136,7 @@ impl PlanCache {
             search_path: key.search_path.into(),
             version: key.version,
             settings: key.settings,
+            snapshot: key.snapshot,
             used: clock,
             plan,
         };
@@ -147,6 +154,7 @@ impl Entry {
         self.hash == hash
             && self.version == key.version
             && self.settings == key.settings
+            && self.snapshot == key.snapshot
             && *self.text == *key.text
             && *self.params == *key.params
             && *self.search_path == *key.search_path

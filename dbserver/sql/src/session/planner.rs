@@ -67,7 +67,20 @@ impl Session {
     ) -> Result<T> {
         let engine = self.database().engine();
         let rows = |tree: TreeId| engine.tree_len(tree);
-        f(&BindContext { catalog, settings: &self.eval, param_types, rows: &rows })
+        let snapshot = self.planning_snapshot(catalog);
+        f(&BindContext { catalog, settings: &self.eval, param_types, rows: &rows, snapshot })
+    }
+    /// The snapshot that plans are made for: the transaction's where some index is younger than it, else any (`u64::MAX`).
+    pub(crate) fn planning_snapshot(&self, catalog: &Catalog) -> u64 {
+        let fixed = self.transaction.as_ref().and_then(|t| t.storage.fixed_snapshot());
+        fixed.filter(|snapshot| *snapshot < catalog.newest_index).unwrap_or(u64::MAX)
+    }
+    /// Calls `f` with the catalog that a statement is planned under now.
+    pub(crate) fn with_planning_catalog<T>(&self, f: impl FnOnce(&Catalog) -> T) -> T {
+        match &self.transaction {
+            Some(transaction) if transaction.ddl_base.is_some() => f(&transaction.catalog),
+            _ => self.database().with_catalog(|catalog| f(catalog)),
+        }
     }
     /// The plan of a query, from the cache or made now.
     pub(crate) fn plan(
@@ -84,6 +97,7 @@ impl Session {
             search_path: &self.eval.search_path,
             version: catalog.version,
             settings: self.settings_print,
+            snapshot: self.planning_snapshot(&catalog),
         };
         if let Some(plan) = self.database().plans.get(key) {
             return Ok(plan);
@@ -96,15 +110,9 @@ impl Session {
             statement: Arc::new(statement),
             writes,
             kind,
-            settings: self.settings_print,
+            settings: key.settings,
+            snapshot: key.snapshot,
         });
-        let key = PlanKey {
-            text,
-            params: param_types,
-            search_path: &self.eval.search_path,
-            version: catalog.version,
-            settings: self.settings_print,
-        };
         self.database().plans.put(key, Arc::clone(&plan));
         Ok(plan)
     }
@@ -116,11 +124,11 @@ impl Session {
         param_types: &[Type],
     ) -> Result<Arc<CachedPlan>> {
         self.refresh_settings();
-        let version = match &self.transaction {
-            Some(transaction) if transaction.ddl_base.is_some() => transaction.catalog.version,
-            _ => self.database().with_catalog(|c| c.version),
-        };
-        if plan.statement.catalog_version == version && plan.settings == self.settings_print {
+        let (version, snapshot) = self.with_planning_catalog(|c| (c.version, self.planning_snapshot(c)));
+        let fits = plan.statement.catalog_version == version
+            && plan.settings == self.settings_print
+            && plan.snapshot == snapshot;
+        if fits {
             return Ok(plan);
         }
         let fresh = self.plan(text, param_types, plan.kind)?;

@@ -54,16 +54,14 @@ impl Session {
         self.refresh_settings();
         let declared: Vec<Type> = parameterized.literals.iter().map(|l| l.ty).collect();
         let text = parameterized.text.as_str();
-        let version = match &self.transaction {
-            Some(t) if t.ddl_base.is_some() => t.catalog.version,
-            _ => self.database().with_catalog(|c| c.version),
-        };
+        let (version, snapshot) = self.with_planning_catalog(|c| (c.version, self.planning_snapshot(c)));
         let key = PlanKey {
             text,
             params: &declared,
             search_path: &self.eval.search_path,
             version,
             settings: self.settings_print,
+            snapshot,
         };
         let kind = kind_of(sql);
         let plan = match self.database().plans.get(key) {
@@ -75,6 +73,10 @@ impl Session {
                 self.plan(text, &declared, kind).ok()?
             }
         };
+        if plan.statement.wants_values {
+            // With its values it gets a plan of its own.
+            return None;
+        }
         let params = parameterized
             .literals
             .iter()

@@ -11,6 +11,7 @@ use crate::session::environment::Environment;
 use crate::session::foreign_keys::ConstraintModes;
 use crate::session::settings::SettingsMark;
 use crate::session::statement::{IsolationLevel, Modes};
+use crate::session::writers::Mark;
 use crate::session::{EvalContext, EvalSettings, Mode, Step, TransactionStatus, Wait};
 use crate::statistics::Changes;
 use crate::types::{Datum, Oid};
@@ -42,6 +43,8 @@ pub(crate) struct OpenTransaction {
     settings: SettingsMark,
     /// Objects locked, and whether exclusively.
     locked: Vec<(u64, bool)>,
+    /// Its entry among those that hold locks.
+    mark: Option<Mark>,
     /// Rows it has written, by table.
     pub changes: Changes,
     /// A statement has run: the isolation is settled.
@@ -122,6 +125,10 @@ impl Session {
         }
         self.transaction.as_mut().ok_or_else(|| SqlError::internal("no transaction"))
     }
+    /// An implicit transaction of this isolation.
+    pub(crate) fn begin_implicit(&mut self, isolation: IsolationLevel) -> Result<()> {
+        self.begin_transaction(Modes { isolation: Some(isolation), ..Modes::default() }, false)
+    }
     fn begin_transaction(&mut self, modes: Modes, explicit: bool) -> Result<()> {
         let (isolation, read_only, deferrable, settings) = {
             let mut settings = self.environment.settings.lock();
@@ -160,6 +167,7 @@ impl Session {
             savepoints: Vec::new(),
             settings,
             locked: Vec::new(),
+            mark: None,
             changes: Changes::default(),
             used: false,
             key_events: KeyEvents::default(),
@@ -291,6 +299,8 @@ impl Session {
             match transaction.storage.lock_object(object, strength)? {
                 None => {
                     transaction.locked.push((object, exclusive));
+                    let (id, pid) = (transaction.storage.id(), self.environment.options.backend_pid);
+                    self.database.writers.lock(&mut transaction.mark, id, pid, (object, exclusive));
                     return Ok(Ok(true));
                 }
                 Some(wait) if mode == Mode::Inline => return Ok(Err(wait)),

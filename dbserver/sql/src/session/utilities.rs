@@ -185,6 +185,12 @@ impl Session {
                 self.begin_statement()?;
                 self.copy(copy, query, sink)
             }
+            Utility::Ddl(ddl) if ddl.concurrent_index().is_some() => {
+                if let Some(create) = ddl.concurrent_index() {
+                    self.create_index_concurrently(create, query)?;
+                }
+                done(&ddl.tag())
+            }
             Utility::Ddl(ddl) => {
                 self.begin_statement()?;
                 self.check_writable(&ddl.tag())?;

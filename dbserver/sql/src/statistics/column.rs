@@ -1,7 +1,7 @@
 //! One column's statistics from its values in a sample.
 
 use super::{ColumnStatistics, TARGET};
-use crate::types::{Datum, Type, compare};
+use crate::types::{Datum, Physical, Type, compare};
 use std::cmp::Ordering;
 
 /// Values wider than this count, but are not kept: a few of them would outweigh all other statistics.
@@ -207,5 +207,18 @@ fn stored_bytes(value: &Datum) -> usize {
         Datum::Numeric(number) => variable(2 + number.to_string().len().div_ceil(4) * 2),
         Datum::Array(array) => variable(20 + array.values.iter().map(stored_bytes).sum::<usize>()),
         Datum::Record(record) => variable(24 + record.values.iter().map(stored_bytes).sum::<usize>()),
+    }
+}
+
+/// A guess of the width of a type's values without statistics, as PostgreSQL has it.
+pub(crate) fn default_width(ty: crate::types::ColumnType) -> i32 {
+    match (fixed_width(ty.ty), ty.ty.physical()) {
+        (Some(width), _) => width,
+        // `varchar(n)`: n characters and the header, half of it where it is long.
+        (None, Physical::Text) if ty.typmod > 4 => match ty.typmod {
+            short if short <= 36 => short,
+            long => (32 + (long - 32) / 2).min(1024),
+        },
+        _ => 32,
     }
 }

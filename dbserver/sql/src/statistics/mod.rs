@@ -19,6 +19,7 @@ mod sample;
 pub(crate) use auto::store_in;
 pub use changes::TableActivity;
 pub(crate) use changes::{Activity, Change, Changes};
+pub(crate) use column::default_width;
 use sample::collect;
 
 use crate::catalog::Table;
@@ -60,6 +61,21 @@ pub struct ColumnStatistics {
     pub histogram: Vec<Datum>,
     /// Correlation of the values' order with that of the rows, -1 to 1.
     pub correlation: Option<f64>,
+}
+
+impl ColumnStatistics {
+    /// Distinct values among `rows` rows; none where that is not known.
+    pub(crate) fn distinct_in(&self, rows: f64) -> Option<f64> {
+        match self.distinct {
+            d if d > 0.0 => Some(d.min(rows.max(1.0))),
+            d if d < 0.0 => Some((-d * rows).max(1.0)),
+            _ => None,
+        }
+    }
+    /// The part of the rows that the most common values make together.
+    pub(crate) fn common_part(&self) -> f64 {
+        self.common.iter().map(|(_, part)| part).sum()
+    }
 }
 
 impl Table {

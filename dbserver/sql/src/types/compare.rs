@@ -71,6 +71,11 @@ pub fn compare(a: &Datum, b: &Datum) -> Ordering {
     }
 }
 
+/// Whether [`compare`] orders the two by what they are, not by their forms.
+pub(crate) fn comparable(a: &Datum, b: &Datum) -> bool {
+    form(a) == form(b)
+}
+
 fn form(value: &Datum) -> u8 {
     match value {
         Datum::Bool(_) => 0,

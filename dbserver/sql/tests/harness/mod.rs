@@ -11,6 +11,7 @@ use plimsoll_sql::vector::Batch;
 use plimsoll_sql::{Result, SqlError};
 use plimsoll_storage::{Engine, Options, io::RealIo};
 use std::sync::Arc;
+use std::time::Instant;
 
 #[derive(Default)]
 pub struct Rows(pub Vec<Vec<Datum>>);
@@ -39,10 +40,15 @@ pub fn open(directory: &std::path::Path) -> (Engine, Arc<Database>) {
 }
 
 pub fn connect(database: &Arc<Database>) -> Session {
+    connect_as(database, 1)
+}
+
+/// A session with a process number of its own.
+pub fn connect_as(database: &Arc<Database>, backend_pid: i32) -> Session {
     database.session(SessionOptions {
         user: "plimsoll".into(),
         database: "plimsoll".into(),
-        backend_pid: 1,
+        backend_pid,
         hooks: Arc::new(NoHooks),
         memory: MemoryAccount::new("session", 1 << 30, None),
     })
@@ -57,7 +63,10 @@ pub fn execute(session: &mut Session, portal: &str, max_rows: u64) -> Result<(St
         match session.execute(portal, max_rows, &query, &mut rows, mode)? {
             Step::Offload => mode = Mode::Worker,
             Step::Wait(Wait::Commit(ticket)) => ticket.wait()?,
-            Step::Wait(Wait::Lock(wait)) => wait.wait(None, &|| false)?,
+            Step::Wait(Wait::Lock(wait)) => {
+                let patience = session.lock_timeout().map(|timeout| Instant::now() + timeout);
+                wait.wait(patience, &|| false)?;
+            }
             step => return Ok((step, rows.0)),
         }
     }

@@ -45,7 +45,7 @@ pub use snapshot::Snapshot;
 pub(crate) use snapshots::{Horizon, Snapshots};
 pub(crate) use stamp::Stamp;
 pub use ticket::CommitTicket;
-pub use transaction::Transaction;
+pub use transaction::{NewestView, Transaction};
 pub use types::{
     BatchWrite, Durability, Insert, Isolation, LockMode, LockOutcome, ObjectLock, WaitPolicy, Write,
 };

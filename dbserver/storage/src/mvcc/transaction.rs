@@ -34,6 +34,21 @@ pub struct Transaction {
     work: Mutex<Work>,
 }
 
+/// See [`Transaction::see_newest`].
+pub struct NewestView<'t> {
+    transaction: &'t Transaction,
+    /// The transaction's own snapshot, if it had taken it.
+    own: Option<Arc<Pin>>,
+}
+
+impl Drop for NewestView<'_> {
+    fn drop(&mut self) {
+        let mut work = self.transaction.work.lock();
+        // One that has ended meanwhile keeps nothing from being pruned.
+        work.pin = self.own.take().filter(|_| !work.ended);
+    }
+}
+
 impl Transaction {
     pub(crate) fn new(shared: &Arc<Shared>, isolation: Isolation) -> Transaction {
         let id = shared.next_txn.fetch_add(1, Ordering::Relaxed);
@@ -130,6 +145,22 @@ impl Transaction {
         Snapshot::new(pin, Some((Arc::clone(&self.state), command)))
     }
 
+    /// The timestamp of the snapshot that all its statements share; none before it is taken, and in READ COMMITTED.
+    #[must_use]
+    pub fn fixed_snapshot(&self) -> Option<u64> {
+        if self.isolation == Isolation::ReadCommitted {
+            return None;
+        }
+        self.work.lock().pin.as_ref().map(|pin| pin.timestamp)
+    }
+
+    /// Lets statements see what is committed now, besides the transaction's own writes, until the answer is dropped: for checks that
+    /// have to hold for others' newest rows as well. Nothing is to be written meanwhile.
+    pub fn see_newest(&self) -> NewestView<'_> {
+        let pin = Pin::new(&self.shared);
+        NewestView { transaction: self, own: self.work.lock().pin.replace(pin) }
+    }
+
     /// Locks a row, whether it exists or not, and answers its newest value. A later put or delete of it by this
     /// transaction (after an Update lock) cannot block.
     ///
@@ -182,6 +213,18 @@ impl Transaction {
     /// As [`Transaction::put`].
     pub fn delete(&self, tree: TreeId, key: &[u8]) -> Result<Write> {
         match self.write(tree, key, Want::Delete)? {
+            Insert::Blocked(wait) => Ok(Write::Blocked(wait)),
+            Insert::Inserted | Insert::Exists(_) => Ok(Write::Done),
+        }
+    }
+
+    /// Deletes a row, if it exists, also where it is newer than the snapshot: for what follows from another row, which the caller has
+    /// locked (an entry of an index that may be younger than the transaction).
+    ///
+    /// # Errors
+    /// As [`Transaction::put`], without the conflict.
+    pub fn delete_newest(&self, tree: TreeId, key: &[u8]) -> Result<Write> {
+        match self.write(tree, key, Want::DeleteNewest)? {
             Insert::Blocked(wait) => Ok(Write::Blocked(wait)),
             Insert::Inserted | Insert::Exists(_) => Ok(Write::Done),
         }
@@ -563,7 +606,7 @@ impl Transaction {
 pub(super) fn check_size(key: &[u8], want: Want<'_>) -> Result<Option<usize>> {
     let value_bytes = match want {
         Want::Put(value) | Want::Insert(value) => value.len(),
-        Want::Delete | Want::Lock | Want::Share => return Ok(None),
+        Want::Delete | Want::DeleteNewest | Want::Lock | Want::Share => return Ok(None),
     };
     for (what, bytes, limit) in [("key", key.len(), KEY_MAX), ("value", value_bytes, VALUE_MAX)] {
         if bytes > limit {

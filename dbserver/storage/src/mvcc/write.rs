@@ -23,6 +23,8 @@ pub(crate) enum Want<'a> {
     Insert(&'a [u8]),
     /// Delete it if it exists.
     Delete,
+    /// The same, also where it is newer than the snapshot.
+    DeleteNewest,
     /// Lock it alone.
     Lock,
     /// Lock it in share mode.
@@ -134,7 +136,8 @@ impl Writer<'_> {
     /// The newest commit of the row: what comes of it is durable only after it, and in REPEATABLE READ it must be in the snapshot.
     fn meet(&mut self, timestamp: u64, want: Want<'_>) -> Result<()> {
         self.work.depends_on = self.work.depends_on.max(timestamp);
-        if self.first_updater_wins && timestamp > self.snapshot && !matches!(want, Want::Insert(_)) {
+        let newest = matches!(want, Want::Insert(_) | Want::DeleteNewest);
+        if self.first_updater_wins && timestamp > self.snapshot && !newest {
             return Err(Error::WriteConflict);
         }
         Ok(())
@@ -162,7 +165,7 @@ impl Writer<'_> {
                 self.push(row, Cell::Live(Value::new(value)), change);
                 self.log_put(tree, &row.key, value, new);
             }
-            Want::Delete => {
+            Want::Delete | Want::DeleteNewest => {
                 if live(&row.head).is_some() {
                     self.push(row, Cell::Tombstone, change);
                     self.work.redo.delete(tree, &row.key);
@@ -211,7 +214,7 @@ impl Writer<'_> {
                 self.meet(timestamp, want)?;
                 match (want, cell) {
                     (Want::Insert(_), Cell::Live(value)) => return Ok(Applied::Exists(value)),
-                    (Want::Delete, Cell::Tombstone) => return Ok(Applied::Done),
+                    (Want::Delete | Want::DeleteNewest, Cell::Tombstone) => return Ok(Applied::Done),
                     (_, cell) => Version::committed(timestamp, cell),
                 }
             }
@@ -235,7 +238,7 @@ impl Writer<'_> {
                 self.log_put(self.tree.id, key, value, true);
                 Cell::Live(Value::new(value))
             }
-            Want::Delete => return Applied::Done,
+            Want::Delete | Want::DeleteNewest => return Applied::Done,
             // There is nothing to share.
             Want::Share => return Applied::Locked { current: None, changed: false },
             Want::Lock => Cell::Lock,

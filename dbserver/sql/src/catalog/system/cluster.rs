@@ -181,3 +181,37 @@ pub(super) fn pg_timezone_names(ctx: &EvalContext<'_>) -> Rows {
     });
     Ok(rows.collect())
 }
+
+/// Rows of `pg_locks`: relations that transactions have locked, and the transactions themselves. Rows' locks are with the rows, as in
+/// PostgreSQL; who waits for one is in `pg_stat_activity`.
+pub(super) fn pg_locks(ctx: &EvalContext<'_>) -> Rows {
+    /// What stands for the catalog as a whole, which one transaction at a time may change.
+    const CATALOG: u32 = 1259;
+    let columns = super::lookup("pg_catalog", "pg_locks").map_or(&[][..], |r| r.columns);
+    let row = |transaction: u64, pid: i32, relation: Option<u32>, mode: &str| -> Vec<Datum> {
+        let value = |name: &str| match name {
+            "locktype" => text(if relation.is_some() { "relation" } else { "transactionid" }),
+            "database" => relation.map_or(Datum::Null, |_| oid(super::DATABASE_OID)),
+            "relation" => relation.map_or(Datum::Null, oid),
+            "transactionid" if relation.is_none() => Datum::Oid(transaction as u32),
+            "virtualtransaction" => text(format!("{pid}/{transaction}")),
+            "pid" => Datum::Int4(pid),
+            "mode" => text(mode),
+            "granted" => bool(true),
+            "fastpath" => bool(false),
+            _ => Datum::Null,
+        };
+        columns.iter().map(|(name, _)| value(name)).collect()
+    };
+    let mut rows = Vec::new();
+    let mut last = None;
+    for (transaction, pid, object, alone) in ctx.session.locks() {
+        if last.replace(transaction) != Some(transaction) {
+            rows.push(row(transaction, pid, None, "ExclusiveLock"));
+        }
+        let relation = u32::try_from(object).ok().filter(|o| *o != 0).unwrap_or(CATALOG);
+        let mode = if alone { "AccessExclusiveLock" } else { "RowExclusiveLock" };
+        rows.push(row(transaction, pid, Some(relation), mode));
+    }
+    Ok(rows)
+}

@@ -12,7 +12,7 @@ pub(super) fn pg_index(ctx: &EvalContext<'_>) -> Result<Vec<Vec<Datum>>> {
     for table in ctx.catalog.relations.values().filter_map(|r| r.table()) {
         if let Some((index, _)) = &table.primary_key_index {
             let keys: Vec<IndexKey> = table.primary_key.iter().map(|&c| plain_key(c)).collect();
-            rows.push(index_row(*index, table, &keys, true, true, None));
+            rows.push(index_row(*index, table, &keys, true, true, None, true));
         }
         for index in &table.indexes {
             rows.push(index_row(
@@ -22,6 +22,7 @@ pub(super) fn pg_index(ctx: &EvalContext<'_>) -> Result<Vec<Vec<Datum>>> {
                 index.unique,
                 false,
                 index.predicate.as_deref(),
+                index.valid,
             ));
         }
     }
@@ -52,6 +53,7 @@ fn index_row(
     unique: bool,
     primary: bool,
     predicate: Option<&str>,
+    valid: std::primitive::bool,
 ) -> Vec<Datum> {
     let count = i16::try_from(keys.len()).unwrap_or(i16::MAX);
     let expressions: Vec<&str> = keys.iter().filter_map(|k| k.expression.as_deref()).collect();
@@ -68,7 +70,7 @@ fn index_row(
         bool(false),
         bool(true),
         bool(false),
-        bool(true),
+        bool(valid),
         bool(false),
         bool(true),
         bool(true),

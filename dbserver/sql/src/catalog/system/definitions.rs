@@ -283,7 +283,7 @@ pub(super) static PG_CATALOG: &[SystemRelation] = relations! { "pg_catalog":
     12043 pg_indexes 'v' views::pg_indexes [
         schemaname NAME, tablename NAME, indexname NAME, tablespace NAME, indexdef TEXT
     ]
-    12073 pg_locks 'v' none [
+    12073 pg_locks 'v' cluster::pg_locks [
         locktype TEXT, database OID, relation OID, page INT4, tuple INT2, virtualxid TEXT, transactionid
         XID, classid OID, objid OID, objsubid INT2, virtualtransaction TEXT, pid INT4, mode TEXT,
         granted BOOL, fastpath BOOL, waitstart TIMESTAMPTZ

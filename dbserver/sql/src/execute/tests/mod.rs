@@ -367,6 +367,8 @@ pub fn table(unique: bool) -> (Arc<Table>, TableChecks) {
         unique,
         constraint: unique,
         predicate: None,
+        valid: true,
+        readable_from: 0,
     };
     let table = Table {
         oid: 16384,
@@ -397,8 +399,10 @@ pub fn scan(table: &Arc<Table>, access: Access, row_key: bool) -> Plan {
         columns: (0..table.columns.len()).collect(),
         row_key,
         access,
+        snapshot: u64::MAX,
         filter: None,
-        estimated_rows: 0.0,
+        estimate: crate::plan::ScanEstimate::default(),
+        bound: None,
     })
 }
 

@@ -158,8 +158,10 @@ fn speed_of_bulk_writes_and_reads() {
             columns: vec![0, 1],
             row_key: false,
             access: Access::Full,
+            snapshot: u64::MAX,
             filter,
-            estimated_rows: 0.0,
+            estimate: crate::plan::ScanEstimate::default(),
+            bound: None,
         })
     };
     timed("scan two columns", rows, || drain(narrow(None)));

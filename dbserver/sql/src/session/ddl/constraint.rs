@@ -112,6 +112,12 @@ impl Session {
                 let found = table.indexes.iter().find(|i| i.name == *index).cloned().ok_or_else(|| {
                     SqlError::new(sqlstate::UNDEFINED_OBJECT, format!("index \"{index}\" does not exist"))
                 })?;
+                if !found.valid {
+                    return Err(SqlError::new(
+                        sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE,
+                        format!("index \"{index}\" is not valid"),
+                    ));
+                }
                 let columns: Vec<usize> = found.keys.iter().filter_map(|k| k.column).collect();
                 if !found.unique || found.predicate.is_some() || columns.len() != found.keys.len() {
                     return Err(SqlError::new(

@@ -297,6 +297,8 @@ impl Session {
                     unique: index.unique,
                     constraint: false,
                     predicate: index.predicate.clone(),
+                    valid: true,
+                    readable_from: 0,
                 });
             }
         }
@@ -456,6 +458,8 @@ impl Session {
             unique: true,
             constraint: true,
             predicate: None,
+            valid: true,
+            readable_from: 0,
         })
     }
     /// Makes columns the primary key in the catalog; the rows must be (or become) ordered by it.
@@ -496,6 +500,8 @@ impl Session {
                 unique: true,
                 constraint: true,
                 predicate: None,
+                valid: true,
+                readable_from: 0,
             };
             catalog.insert_relation(index_oid, schema, name, RelationKind::Index(Arc::new(index)));
             Ok(())

@@ -32,7 +32,7 @@ fn unique_index(table: &Table, columns: &[usize]) -> Option<Oid> {
     }
     let index = table.indexes.iter().find(|i| {
         let keys: Vec<usize> = i.keys.iter().filter_map(|k| k.column).collect();
-        i.unique && i.predicate.is_none() && keys.len() == i.keys.len() && same(&keys)
+        i.valid && i.unique && i.predicate.is_none() && keys.len() == i.keys.len() && same(&keys)
     });
     index.map(|i| i.oid)
 }

@@ -6,7 +6,7 @@ use crate::context::QueryContext;
 use crate::error::{Result, SqlError, sqlstate};
 use crate::session::client::Session;
 use crate::session::statement::CreateIndex;
-use crate::types::{Physical, Type};
+use crate::types::{Oid, Physical, Type};
 use std::sync::Arc;
 
 /// Whether values of a type have an order that an index can keep.
@@ -26,20 +26,28 @@ pub(super) fn no_operator_class(ty: Type) -> SqlError {
 }
 
 impl Session {
+    /// CREATE INDEX with its table locked against writers.
     pub(super) fn create_index(&mut self, create: &CreateIndex, query: &QueryContext) -> Result<()> {
-        if create.concurrently && self.transaction.as_ref().is_some_and(|t| t.explicit) {
-            return Err(SqlError::new(
-                sqlstate::ACTIVE_SQL_TRANSACTION,
-                "CREATE INDEX CONCURRENTLY cannot run inside a transaction block",
-            ));
-        }
         let oid = self.require_table(&create.table)?.oid;
         self.lock_for_ddl(oid, query)?;
+        match self.register_index(oid, create, true)? {
+            Some(_) => self.build_last_index(oid, query),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts an index without entries into the catalog; gives its OID, none with IF NOT EXISTS where the name is taken.
+    pub(super) fn register_index(
+        &mut self,
+        oid: Oid,
+        create: &CreateIndex,
+        valid: bool,
+    ) -> Result<Option<Oid>> {
         let table = self.table(oid)?;
         if let Some(name) = &create.name
             && self.already_exists(table.schema, name, create.if_not_exists)?
         {
-            return Ok(());
+            return Ok(None);
         }
         let keys = self.index_keys(&table, create)?;
         if let Some(predicate) = &create.predicate {
@@ -69,8 +77,9 @@ impl Session {
         };
         let tree = self.database.engine().allocate_tree()?;
         self.change_catalog(|catalog| {
+            let number = catalog.allocate_oid();
             let index = Index {
-                oid: catalog.allocate_oid(),
+                oid: number,
                 name,
                 table: oid,
                 tree,
@@ -78,10 +87,12 @@ impl Session {
                 unique: create.unique,
                 constraint: false,
                 predicate: create.predicate.clone(),
+                valid,
+                readable_from: 0,
             };
-            catalog.insert_index(table.schema, index)
-        })?;
-        self.build_last_index(oid, query)
+            catalog.insert_index(table.schema, index)?;
+            Ok(Some(number))
+        })
     }
 
     fn index_keys(&self, table: &Arc<Table>, create: &CreateIndex) -> Result<Vec<IndexKey>> {

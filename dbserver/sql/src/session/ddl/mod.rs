@@ -4,6 +4,7 @@
 //! it changes, so that it waits for running writers and they wait for it.
 
 mod alter;
+mod concurrent_index;
 mod constraint;
 mod create;
 mod drop;

@@ -22,8 +22,10 @@ pub(super) fn scan(table: &Arc<Table>, row_key: bool) -> Arc<Plan> {
         columns: table.live_columns().map(|(position, _)| position).collect(),
         row_key,
         access: Access::Full,
+        snapshot: u64::MAX,
         filter: None,
-        estimated_rows: 0.0,
+        estimate: crate::plan::ScanEstimate::default(),
+        bound: None,
     }))
 }
 

@@ -286,6 +286,13 @@ impl Ddl {
             _ => false,
         }
     }
+    /// CREATE INDEX CONCURRENTLY, which runs in transactions of its own.
+    pub(crate) fn concurrent_index(&self) -> Option<&CreateIndex> {
+        match self {
+            Ddl::CreateIndex(create) if create.concurrently => Some(create),
+            _ => None,
+        }
+    }
     /// The command tag.
     pub(crate) fn tag(&self) -> String {
         let kind = |kind: DropKind| kind.word().to_ascii_uppercase();
