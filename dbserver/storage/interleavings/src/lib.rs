@@ -42,7 +42,7 @@ pub use error::{ConflictReason, Error, LockName, Result, WaitsFor};
 pub use key::{Direction, Key, KeyRange, RowBuffer, TreeId, Value};
 pub use mvcc::{
     BatchWrite, CommitTicket, Durability, Insert, Isolation, Load, LockMode, LockOutcome, LockWait,
-    ObjectLock, Savepoint, Scan, Snapshot, Transaction, WaitPolicy, Write,
+    NewestView, ObjectLock, Savepoint, Scan, Snapshot, Transaction, WaitPolicy, Write,
 };
 pub use options::{FatalHook, Options};
 pub use stats::Stats;
