@@ -107,5 +107,11 @@ fn flights(csv: &Path, kinds: &[Kind], rounds: usize, data: &Path, table: &mut T
         Ok(begun.elapsed().as_secs_f64())
     });
     table.add("nycflights13: \\copy of five tables, s", Better::Lower, times, &Goal::each_postgresql(1.0));
+    let peaks = servers.iter().map(|server| {
+        let bytes = server.cgroup().memory_peak_bytes();
+        bytes.map(|bytes| bytes as f64 / f64::from(1 << 20))
+    });
+    let what = "nycflights13: peak memory over all rounds, MiB with file cache";
+    table.add(what, Better::Lower, peaks.collect(), &Goal::each_postgresql(1.0));
     Ok(())
 }
