@@ -10,10 +10,13 @@ use kube::api::DeleteParams;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
+/// For the volume's provisioner, which may hang on a node where the test before deleted one: it gives up after two minutes and tries
+/// again. How fast a Database is Ready is another test's question.
+const BEGIN_LIMIT: Duration = Duration::from_secs(180);
 
 async fn loaded(namespace: &Namespace) -> Result<Ledger> {
     namespace.apply_database("orders", small()).await?;
-    namespace.wait_condition("orders", "Ready", Duration::from_secs(60)).await?;
+    namespace.wait_condition("orders", "Ready", BEGIN_LIMIT).await?;
     let ledger = Ledger::start(namespace, "orders", 8).await?;
     ledger.wait_for_more(namespace, 200, LIMIT).await?;
     Ok(ledger)
