@@ -16,6 +16,8 @@ pub mod error;
 pub mod execute;
 pub mod expr;
 pub mod functions;
+#[cfg(test)]
+mod fuzz;
 pub mod optimize;
 pub mod parse;
 pub mod plan;

@@ -187,9 +187,14 @@ fn not_utf8(bytes: &[u8], valid: usize) -> SqlError {
 }
 
 #[cfg(test)]
+#[path = "../../storage/src/fuzz/mutate.rs"]
+mod mutate;
+
+#[cfg(test)]
 mod tests {
+    use super::mutate::{corpus, mutate};
     use super::*;
-    use rand::{Rng, SeedableRng, rngs::StdRng};
+    use rand::prelude::*;
 
     #[test]
     fn bind_spreads_one_format_over_all() {
@@ -210,23 +215,40 @@ mod tests {
         assert_eq!(state(bind(b"\0\0\0\x01\0\x07\0\0\0\0").unwrap_err()), "22023");
     }
 
+    /// All that a client may send, each body given to every decoder.
+    fn decode(body: &[u8]) {
+        let _ = (query(body), target(body), execute(body), copy_fail(body), sasl_initial(body));
+        if let Ok(parse) = parse(body) {
+            assert_eq!(parse.name.len() + parse.sql.len() + 4 * parse.types.len() + 4, body.len());
+        }
+        if let Ok(bind) = bind(body) {
+            let params: usize =
+                bind.params.iter().map(|param| param.map_or(0, |(_, bytes)| bytes.len()) + 4).sum();
+            assert!(
+                bind.portal.len() + bind.statement.len() + params + 2 * bind.result_formats.len()
+                    < body.len()
+            );
+        }
+    }
+
     #[test]
     fn no_body_makes_a_decoder_panic() {
-        let mut random = StdRng::seed_from_u64(7);
-        let bodies: [&[u8]; 3] = [
-            b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x01x\xff\xff\xff\xff\0\x01\0\x01",
+        let mut inputs: Vec<Vec<u8>> = [
+            &b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x01x\xff\xff\xff\xff\0\x01\0\x01"[..],
             b"name\0select $1\0\0\x02\0\0\0\x17\0\0\0\0",
             b"SCRAM-SHA-256\0\0\0\0\x05n,,n=",
-        ];
-        for _ in 0..5_000 {
-            let mut body = bodies[random.random_range(0..bodies.len())].to_vec();
-            for _ in 0..random.random_range(0..4) {
-                let at = random.random_range(0..body.len());
-                body[at] = random.random();
-            }
-            body.truncate(random.random_range(0..=body.len()));
-            let _ = (query(&body), parse(&body), bind(&body), target(&body));
-            let _ = (execute(&body), copy_fail(&body), sasl_initial(&body));
+            b"Sname\0",
+            b"portal\0\0\0\0\x64",
+        ]
+        .map(<[u8]>::to_vec)
+        .to_vec();
+        inputs.extend(corpus(include_str!("corpus.txt"), "body"));
+        inputs.iter().for_each(|input| decode(input));
+        let mut random = StdRng::seed_from_u64(7);
+        for _ in 0..20_000 {
+            let mut body = inputs.choose(&mut random).unwrap().clone();
+            mutate(&mut random, &mut body, &inputs);
+            decode(&body);
         }
     }
 }

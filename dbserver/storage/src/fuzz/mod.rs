@@ -3,8 +3,11 @@
 //!
 //! `corpus.txt` has a line for each input worth keeping: the decoder's name and the bytes in hexadecimal.
 
+mod mutate;
+
 use std::path::Path;
 
+use mutate::{corpus, mutate};
 use rand::prelude::*;
 
 use crate::error::{Error, Result};
@@ -166,41 +169,6 @@ fn seal_footer(bytes: &mut [u8]) {
     seal(bytes, 68, 0, 68);
 }
 
-/// One to three changes: a bit, a cut, a piece of another input, a number at its edge.
-fn mutate(rng: &mut StdRng, bytes: &mut Vec<u8>, others: &[Vec<u8>]) {
-    for _ in 0..rng.random_range(1..=3) {
-        if bytes.is_empty() {
-            return;
-        }
-        let at = rng.random_range(0..bytes.len());
-        match rng.random_range(0..5) {
-            0 => bytes[at] ^= 1 << rng.random_range(0..8),
-            1 => bytes.truncate(at),
-            2 => {
-                let other = others.choose(rng).unwrap();
-                let from = rng.random_range(0..=other.len());
-                let to = rng.random_range(from..=other.len().min(from + 64).max(from));
-                bytes.splice(at..at, other[from..to].iter().copied());
-            }
-            3 => {
-                let edges =
-                    [0u64, 1, 0x7f, 0x80, 0xffff, 1 << 20, 0x7fff_ffff, 0x8000_0000, u64::MAX / 2, u64::MAX];
-                let edge = edges.choose(rng).unwrap().to_le_bytes();
-                let width = *[1, 2, 4, 8].choose(rng).unwrap();
-                bytes.iter_mut().skip(at).zip(&edge[..width]).for_each(|(to, from)| *to = *from);
-            }
-            // The longest varint.
-            _ => drop(bytes.splice(at..at, [0xff; 9].into_iter().chain([1]))),
-        }
-    }
-}
-
-fn corpus(name: &str) -> Vec<Vec<u8>> {
-    let byte = |hex: &[u8]| u8::from_str_radix(std::str::from_utf8(hex).unwrap(), 16).unwrap();
-    let lines = include_str!("corpus.txt").lines().filter_map(|line| line.split_once(' '));
-    lines.filter(|(of, _)| *of == name).map(|(_, hex)| hex.as_bytes().chunks(2).map(byte).collect()).collect()
-}
-
 #[test]
 fn no_input_makes_a_decoder_panic_or_take_memory_at_will() {
     let lz4 = stored(&entries(), Codec::Lz4);
@@ -215,7 +183,7 @@ fn no_input_makes_a_decoder_panic_or_take_memory_at_will() {
         ("guide", decode_guide, vec![lz4, stored(&entries(), Codec::None)], seal_block),
     ];
     for (name, decode, mut inputs, seal) in decoders {
-        inputs.extend(corpus(name));
+        inputs.extend(corpus(include_str!("corpus.txt"), name));
         inputs.iter().for_each(|input| decode(input));
         let mut rng = StdRng::seed_from_u64(1);
         for _ in 0..ROUNDS {
