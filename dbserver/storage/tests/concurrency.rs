@@ -143,7 +143,9 @@ fn transfers_keep_the_sum_through_deadlocks_checkpoints_and_power_cuts() {
                         match scan.next_batch(2, &mut rows) {
                             Ok(true) => {}
                             Ok(false) => break,
-                            Err(error) => return assert!(matches!(error, Error::Fatal(_)), "{error}"),
+                            // The power goes also while a file is read.
+                            Err(Error::Fatal(_) | Error::Io { .. }) if round % 2 == 1 => return,
+                            Err(error) => panic!("{error:?}"),
                         }
                     }
                     assert_eq!(rows.iter().map(|(_, value)| number(Some(value))).sum::<i64>(), 0);
