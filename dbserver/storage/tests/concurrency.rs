@@ -167,6 +167,35 @@ fn transfers_keep_the_sum_through_deadlocks_checkpoints_and_power_cuts() {
     }
 }
 
+/// Who was offered a row finds that another was quicker. With that it becomes known whom the others in the queue wait for: two of
+/// them for each other. That has to end, even where the one who finds out could be taken for a part of it.
+#[test]
+fn a_deadlock_that_comes_to_light_behind_an_offered_lock_is_broken() {
+    let engine = open(&SimIo::new(5), options(&Arc::default()));
+    let begin = || engine.begin(Isolation::ReadCommitted);
+    let ask = |txn: &Transaction, row: &[u8]| txn.lock_row(ACCOUNTS, row, LockMode::Update, WaitPolicy::Wait);
+    let blocked = |outcome: Result<LockOutcome, Error>| match outcome.unwrap() {
+        LockOutcome::Blocked(wait) => wait,
+        LockOutcome::Locked { .. } | LockOutcome::Skipped => panic!("somebody has the row"),
+    };
+    let locked =
+        |outcome: Result<LockOutcome, Error>| assert!(matches!(outcome, Ok(LockOutcome::Locked { .. })));
+    let (first, offered, queued, quick) = (begin(), begin(), begin(), begin());
+    locked(ask(&first, b"x"));
+    locked(ask(&queued, b"y"));
+    let offer = blocked(ask(&offered, b"x"));
+    let waits = blocked(ask(&queued, b"x"));
+    first.rollback();
+    offer.wait(None, &|| false).unwrap();
+    locked(ask(&quick, b"x"));
+    let circle = blocked(ask(&quick, b"y"));
+    let again = ask(&offered, b"x");
+    let ended = [waits.wait(None, &|| true), circle.wait(None, &|| true)];
+    let deadlocks = ended.iter().filter(|end| matches!(end, Err(Error::Deadlock { .. }))).count();
+    assert_eq!(deadlocks, 1, "{ended:?}");
+    assert!(matches!(again, Ok(LockOutcome::Blocked(_))), "it only waits for the two");
+}
+
 #[test]
 fn a_full_disk_refuses_writers_lets_readers_on_and_goes_away() {
     let io = SimIo::new(1);

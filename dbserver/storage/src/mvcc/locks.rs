@@ -196,24 +196,43 @@ impl LockManager {
         inner.waiting.insert(txn.id, Arc::clone(&waiter));
         let holders = inner.waits_for(txn.id);
         self.waits.fetch_add(1, Ordering::Relaxed);
-        if let Some(cycle) = inner.find_cycle(txn.id) {
+        let mut wakers = Wakers::new();
+        let refused = self.break_cycles(inner, &waiter, &holders, &mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        Ok(LockWait { manager: Arc::clone(self), io: Arc::clone(io), waiter, holders })
+    }
+
+    /// Ends every circle that a new waiter closes, or shows: it says who has the row, when others have queued behind somebody
+    /// who had been offered it. Answers the error where it has to go itself.
+    fn break_cycles(
+        &self,
+        inner: &mut Inner,
+        waiter: &Arc<Waiter>,
+        holders: &[u64],
+        wakers: &mut Wakers,
+    ) -> Option<Error> {
+        let txn = waiter.txn.id;
+        let mut refused = None;
+        loop {
+            // Once it has left, what was found from it is looked for from those it waited for.
+            let mut starts = std::iter::once(&txn).chain(holders);
+            let Some(cycle) = starts.find_map(|start| inner.find_cycle(*start)) else { return refused };
             self.deadlocks.fetch_add(1, Ordering::Relaxed);
             let error = Error::Deadlock { cycle: cycle.clone() };
-            let mut wakers = Wakers::new();
-            if cycle.iter().any(|edge| edge.waiter == txn.id) {
-                inner.leave(&waiter, &mut wakers);
-                wakers.into_iter().for_each(Waker::wake);
-                return Err(error);
+            if cycle.iter().any(|edge| edge.waiter == txn) {
+                inner.leave(waiter, wakers);
+                refused = Some(error);
+                continue;
             }
             // A circle this transaction only waits for: one of those in it has to go.
             let victim = cycle.first().and_then(|edge| inner.waiting.get(&edge.waiter)).cloned();
-            if let Some(victim) = victim {
-                inner.leave(&victim, &mut wakers);
-                victim.resolve(Err(error), &mut wakers);
-            }
-            wakers.into_iter().for_each(Waker::wake);
+            let Some(victim) = victim else { return refused };
+            inner.leave(&victim, wakers);
+            victim.resolve(Err(error), wakers);
         }
-        Ok(LockWait { manager: Arc::clone(self), io: Arc::clone(io), waiter, holders })
     }
 
     /// The transaction has ended: its status is set and its versions are settled or gone.
@@ -389,13 +408,14 @@ impl Inner {
         holders
     }
 
-    /// A circle in the waits-for graph that can be reached from the transaction.
+    /// A circle in the waits-for graph that can be reached from the transaction. Holders are followed before those who are ahead in
+    /// the queue: whoever only queues in front of a circle is spared.
     fn find_cycle(&self, start: u64) -> Option<Vec<WaitsFor>> {
         let mut visited = HashSet::from([start]);
         // Depth first, without recursion: each transaction on the path with those it has still to follow.
-        let mut path = vec![(start, self.waits_for(start))];
+        let mut path = vec![(start, self.waits_for(start).into_iter())];
         while let Some((_, next)) = path.last_mut() {
-            let Some(holder) = next.pop() else {
+            let Some(holder) = next.next() else {
                 path.pop();
                 continue;
             };
@@ -409,7 +429,7 @@ impl Inner {
                 return Some(edges.collect());
             }
             if visited.insert(holder) {
-                path.push((holder, self.waits_for(holder)));
+                path.push((holder, self.waits_for(holder).into_iter()));
             }
         }
         None
