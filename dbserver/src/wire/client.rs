@@ -189,10 +189,6 @@ impl Client {
 
     /// Sends what is due and waits for the client.
     async fn rest(&mut self) -> Flow {
-        if std::mem::take(&mut self.answer_due) {
-            self.channel.flush().await?;
-        }
-        self.count_traffic();
         let state = {
             let session = self.session.lock();
             let start = session.transaction_start().unwrap_or(0);
@@ -207,8 +203,15 @@ impl Client {
                 TransactionStatus::Failed => ConnectionState::IdleInFailedTransaction,
             }
         };
-        self.connection.not_idle();
+        // Who has the answer and asks what this connection does hears that it does nothing.
         self.connection.enter(state, Instant::now());
+        if std::mem::take(&mut self.answer_due) {
+            self.channel.flush().await?;
+        }
+        self.count_traffic();
+        // While the answer was on its way to a slow client, it was not idle.
+        self.connection.enter(state, Instant::now());
+        self.connection.not_idle();
         loop {
             if let Some(reason) = self.connection.closing() {
                 return Err(Stop::closed(reason));

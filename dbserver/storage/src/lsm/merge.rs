@@ -31,6 +31,9 @@ struct Source {
 pub(crate) struct Merge {
     /// Newest first.
     sources: Vec<Source>,
+    /// Those that have a key in the span, by number: the one whose key is next is the last, of equal keys the newest source's.
+    /// Mostly one source leads for many keys in a row, which then costs one comparison each.
+    order: Vec<usize>,
     span: Span,
     pass: bool,
     /// The key it is at.
@@ -49,6 +52,15 @@ impl Span {
         let (upper, below) = &self.upper;
         let after = if *above { user > lower.as_slice() } else { user >= lower.as_slice() };
         after && if *below { user < upper.as_slice() } else { user <= upper.as_slice() }
+    }
+
+    /// For a key that is not before the span's start: whether it is not behind its end.
+    fn reaches(&self, user: &[u8]) -> bool {
+        let ((lower, above), (upper, below)) = (&self.lower, &self.upper);
+        match (self.direction, user.cmp(if self.direction == Direction::Forward { upper } else { lower })) {
+            (Direction::Forward, order) => order.is_lt() || (order.is_eq() && !below),
+            (Direction::Backward, order) => order.is_gt() || (order.is_eq() && !above),
+        }
     }
 
     fn start(&self) -> Place<'_> {
@@ -120,7 +132,8 @@ impl Merge {
 
     /// Over these files: each vector in the order of its keys, the vectors newest first.
     pub fn of(sources: Vec<Vec<Arc<Table>>>, span: Span, pass: bool) -> Result<Merge> {
-        let mut merge = Merge { sources: Vec::new(), span, pass, key: Vec::new(), value: Vec::new() };
+        let mut merge =
+            Merge { sources: Vec::new(), order: Vec::new(), span, pass, key: Vec::new(), value: Vec::new() };
         let start = merge.span.start();
         for mut tables in sources.into_iter().filter(|tables| !tables.is_empty()) {
             if merge.span.direction == Direction::Forward {
@@ -134,17 +147,31 @@ impl Merge {
             }
             merge.sources.push(source);
         }
+        for rank in 0..merge.sources.len() {
+            merge.queue(rank);
+        }
         Ok(merge)
+    }
+
+    fn peek_of(&self, rank: usize) -> Option<&[u8]> {
+        self.sources.get(rank)?.peek(self.span.direction)
+    }
+
+    /// Puts a source where its key belongs; nowhere if it has none in the span any more.
+    fn queue(&mut self, rank: usize) {
+        let Some(user) = self.peek_of(rank).filter(|user| self.span.reaches(user)) else { return };
+        let first = |other: &usize| {
+            let order = user.cmp(self.peek_of(*other).unwrap_or_default());
+            let order = if self.span.direction == Direction::Forward { order } else { order.reverse() };
+            order.then(rank.cmp(other)).is_lt()
+        };
+        let at = self.order.iter().rposition(|other| first(other)).map_or(0, |at| at + 1);
+        self.order.insert(at, rank);
     }
 
     /// The key of the next group, without going there.
     pub fn peek(&self) -> Option<&[u8]> {
-        let keys = self.sources.iter().filter_map(|source| source.peek(self.span.direction));
-        let next = match self.span.direction {
-            Direction::Forward => keys.min(),
-            Direction::Backward => keys.max(),
-        };
-        next.filter(|user| self.span.contains(user))
+        self.peek_of(*self.order.last()?)
     }
 
     /// Goes over all versions of the next key.
@@ -155,10 +182,11 @@ impl Merge {
         let Some(next) = self.peek() else { return Ok(false) };
         key.extend_from_slice(next);
         let direction = self.span.direction;
-        for (rank, source) in self.sources.iter_mut().enumerate() {
-            if source.peek(direction).is_none_or(|user| user != key.as_slice()) {
-                continue;
-            }
+        while let Some(&rank) = self.order.last()
+            && let Some(source) = self.sources.get_mut(rank)
+            && source.peek(direction) == Some(key.as_slice())
+        {
+            self.order.pop();
             if source.cursor.is_none() {
                 source.open(None, direction, self.pass)?;
             }
@@ -169,6 +197,7 @@ impl Merge {
                 each(rank, cursor.table(), number, value);
                 source.advance(direction)?;
             }
+            self.queue(rank);
         }
         self.key = key;
         Ok(true)
