@@ -85,10 +85,15 @@ impl History {
         if durability == Durability::Asynchronous && !drops {
             assert!(ticket.is_resolved(), "seed {}: an asynchronous commit waits", self.seed);
             self.pending.push(Pending { ops, ticket: None });
-            self.visible = self.pending.len();
+            self.seen();
         } else {
             self.pending.push(Pending { ops, ticket: Some(ticket) });
         }
+    }
+
+    /// An asynchronous commit has come: everyone sees all commits so far.
+    pub fn seen(&mut self) {
+        self.visible = self.pending.len();
     }
 
     /// What a new snapshot sees.
