@@ -43,10 +43,6 @@ pub(crate) struct Merge {
 }
 
 impl Span {
-    fn overlaps(&self, table: &Table) -> bool {
-        *table.meta.max >= *self.lower.0 && *table.meta.min <= *self.upper.0
-    }
-
     fn contains(&self, user: &[u8]) -> bool {
         let (lower, above) = &self.lower;
         let (upper, below) = &self.upper;
@@ -120,13 +116,12 @@ impl Source {
 impl Merge {
     /// Over all files of a set that have keys in the span.
     pub fn new(set: &FileSet, span: Span) -> Result<Merge> {
-        let l0 = set.l0.iter().filter(|table| span.overlaps(table)).map(std::slice::from_ref);
-        let levels = set.levels.iter().map(|tables| {
+        let sources = set.runs().iter().chain(&set.levels).map(|tables| {
             let from = tables.partition_point(|table| table.meta.max < span.lower.0);
             let to = tables.partition_point(|table| table.meta.min <= span.upper.0);
-            tables.get(from..to).unwrap_or_default()
+            tables.get(from..to).unwrap_or_default().to_vec()
         });
-        let sources = l0.chain(levels).map(<[_]>::to_vec).collect();
+        let sources = sources.collect();
         Merge::of(sources, span, false)
     }
 
@@ -165,7 +160,7 @@ impl Merge {
             let order = if self.span.direction == Direction::Forward { order } else { order.reverse() };
             order.then(rank.cmp(other)).is_lt()
         };
-        let at = self.order.iter().rposition(|other| first(other)).map_or(0, |at| at + 1);
+        let at = self.order.iter().rposition(first).map_or(0, |at| at + 1);
         self.order.insert(at, rank);
     }
 

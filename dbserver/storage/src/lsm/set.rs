@@ -1,6 +1,6 @@
 //! A set of files, and looking a key up in it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::Result;
 use crate::key::{TreeId, Value};
@@ -9,12 +9,21 @@ use crate::mvcc::TxnState;
 use crate::sst::{Entry, Table};
 
 /// See [`super`]. Immutable once it is in force.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct FileSet {
     /// Newest first; they may overlap.
     pub l0: Vec<Arc<Table>>,
     /// L1 and so on; in each the files are ordered by key and do not overlap.
     pub levels: Vec<Vec<Arc<Table>>>,
+    /// See [`FileSet::runs`].
+    runs: OnceLock<Vec<Vec<Arc<Table>>>>,
+}
+
+/// To be changed: what was derived from the lists is derived anew.
+impl Clone for FileSet {
+    fn clone(&self) -> FileSet {
+        FileSet { l0: self.l0.clone(), levels: self.levels.clone(), runs: OnceLock::new() }
+    }
 }
 
 /// What decides which version is seen.
@@ -93,14 +102,33 @@ impl FileSet {
         }
     }
 
+    /// L0 in as few parts as its order allows, newest first; the files of one do not overlap and are ordered by key. A large
+    /// transaction's rows mostly come in the order of their keys, so that its files, a thousand maybe, are looked up as one level.
+    /// Not to be called before the set is complete.
+    pub fn runs(&self) -> &[Vec<Arc<Table>>] {
+        self.runs.get_or_init(|| {
+            let mut runs: Vec<Vec<Arc<Table>>> = Vec::new();
+            for table in &self.l0 {
+                let run = runs.last_mut().and_then(|run| {
+                    let at = run.partition_point(|other| other.meta.max < table.meta.min);
+                    let is_free = run.get(at).is_none_or(|next| table.meta.max < next.meta.min);
+                    is_free.then_some((run, at))
+                });
+                match run {
+                    Some((run, at)) => run.insert(at, Arc::clone(table)),
+                    None => runs.push(vec![Arc::clone(table)]),
+                }
+            }
+            runs
+        })
+    }
+
     /// The files that may hold the key, newest first.
     fn candidates<'a>(&'a self, user: &'a [u8]) -> impl Iterator<Item = &'a Table> {
-        let l0 = self.l0.iter().filter(move |table| table.meta.spans(user));
-        let levels = self.levels.iter().filter_map(move |tables| {
+        self.runs().iter().chain(&self.levels).filter_map(move |tables| {
             let at = tables.partition_point(|table| *table.meta.max < *user);
-            tables.get(at).filter(|table| *table.meta.min <= *user)
-        });
-        l0.chain(levels).map(|table| &**table)
+            tables.get(at).filter(|table| *table.meta.min <= *user).map(|table| &**table)
+        })
     }
 
     /// The value that the view sees, and the rank of its version. `None` where that needs the disk, which may not be read.

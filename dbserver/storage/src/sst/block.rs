@@ -196,38 +196,19 @@ fn decompress(body: &[u8], raw_length: usize) -> std::io::Result<Vec<u8>> {
 /// A block in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Block {
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
     /// End of each entry's key and of its value in `bytes`; the value's with [`TOMBSTONE`] where it is a deletion.
+    ends: Box<[(u32, u32)]>,
+}
+
+/// A block being decoded.
+#[derive(Default)]
+struct Decoding {
+    bytes: Vec<u8>,
     ends: Vec<(u32, u32)>,
 }
 
-impl Block {
-    /// Of the uncompressed bytes of a stored block.
-    pub fn decode(path: &Path, offset: u64, raw: &[u8]) -> Result<Block> {
-        Block::decode_entries(path, offset, raw, KEYS_BYTES_LIMIT)
-    }
-
-    /// The same for an index: it has the last key of every block.
-    pub fn decode_index(path: &Path, offset: u64, raw: &[u8]) -> Result<Block> {
-        Block::decode_entries(path, offset, raw, TOMBSTONE as usize)
-    }
-
-    fn decode_entries(path: &Path, offset: u64, raw: &[u8], keys_bytes_max: usize) -> Result<Block> {
-        let mut block = Block { bytes: Vec::with_capacity(raw.len() * 2), ends: Vec::new() };
-        let bytes_max = keys_bytes_max.saturating_add(raw.len());
-        let (mut rest, mut key) = (raw, Vec::new());
-        while !rest.is_empty() {
-            let entry = block.decode_entry(&mut rest, &mut key).filter(|()| block.bytes.len() <= bytes_max);
-            entry.ok_or_else(|| {
-                let got = format!("nonsense {} bytes before the end of the uncompressed block", rest.len());
-                Error::corrupt(path, offset, "an entry", got)
-            })?;
-        }
-        block.bytes.shrink_to_fit();
-        block.ends.shrink_to_fit();
-        Ok(block)
-    }
-
+impl Decoding {
     fn decode_entry(&mut self, bytes: &mut &[u8], key: &mut Vec<u8>) -> Option<()> {
         let mut length = || usize::try_from(take_varint(bytes)?).ok();
         let (shared, rest, value) = (length()?, length()?, length()?);
@@ -247,15 +228,42 @@ impl Block {
         self.ends.push((key_end, value_end | mark));
         Some(())
     }
+}
 
+impl Block {
+    /// Of the uncompressed bytes of a stored block.
+    pub fn decode(path: &Path, offset: u64, raw: &[u8]) -> Result<Block> {
+        Block::decode_entries(path, offset, raw, KEYS_BYTES_LIMIT)
+    }
+
+    /// The same for an index: it has the last key of every block.
+    pub fn decode_index(path: &Path, offset: u64, raw: &[u8]) -> Result<Block> {
+        Block::decode_entries(path, offset, raw, TOMBSTONE as usize)
+    }
+
+    fn decode_entries(path: &Path, offset: u64, raw: &[u8], keys_bytes_max: usize) -> Result<Block> {
+        let mut block = Decoding { bytes: Vec::with_capacity(raw.len() * 2), ends: Vec::new() };
+        let bytes_max = keys_bytes_max.saturating_add(raw.len());
+        let (mut rest, mut key) = (raw, Vec::new());
+        while !rest.is_empty() {
+            let entry = block.decode_entry(&mut rest, &mut key).filter(|()| block.bytes.len() <= bytes_max);
+            entry.ok_or_else(|| {
+                let got = format!("nonsense {} bytes before the end of the uncompressed block", rest.len());
+                Error::corrupt(path, offset, "an entry", got)
+            })?;
+        }
+        // Copies of the right size: an allocator may leave what shrinks where it is, at up to twice its size.
+        Ok(Block { bytes: Box::from(&*block.bytes), ends: Box::from(&*block.ends) })
+    }
     /// Number of entries.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Bytes in memory.
+    /// Bytes in memory. Allocators round up to a few sizes for each power of two: an eighth more covers that.
     pub fn memory_bytes(&self) -> usize {
-        self.bytes.len() + self.ends.len() * 8 + 64
+        let bytes = self.bytes.len() + self.ends.len() * 8;
+        bytes + bytes / 8 + 64
     }
 
     fn start(&self, index: usize) -> usize {
