@@ -9,6 +9,7 @@
 //! larger                                         reads of ten times the memory
 //! reopen                                         after kill -9
 //! copy                                           many rows in one transaction
+//! delete                                         half of a table, and scans after it
 //! soak       dbserver                            a long mixed load: memory, stalls, space
 //! ```
 
@@ -67,6 +68,8 @@ struct Arguments {
     #[command(flatten)]
     copy: wire::copy::Amount,
     #[command(flatten)]
+    delete: wire::delete::Amount,
+    #[command(flatten)]
     soak: wire::soak::Amount,
 }
 
@@ -79,6 +82,7 @@ enum Work {
     Larger,
     Reopen,
     Copy,
+    Delete,
     Soak,
 }
 
@@ -114,6 +118,7 @@ fn main() -> Result<()> {
             Work::Larger => wire::larger::run(&arguments.larger, &kinds, rounds, seconds, data, &mut table),
             Work::Reopen => wire::reopen::run(&arguments.reopen, &kinds, rounds, data, &mut table),
             Work::Copy => wire::copy::run(&arguments.copy, &kinds, rounds, data, &mut table),
+            Work::Delete => wire::delete::run(&arguments.delete, &kinds, data, &mut table),
             Work::Soak => kinds.first().map_or(Ok(()), |kind| wire::soak::run(&arguments.soak, kind, data)),
         };
         // What is measured is worth printing, whatever became of the rest.

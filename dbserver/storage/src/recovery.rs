@@ -12,7 +12,7 @@ use crate::io::Io;
 use crate::key::{Direction, TreeId, Value};
 use crate::lsm::{FileSet, FileView, Files};
 use crate::manifest::{MANIFEST, Manifest};
-use crate::memtable::{Cell, Change, Row, Tree, Trees, Version};
+use crate::memtable::{BTree, Cell, Change, Row, Trees, Version};
 use crate::mvcc::{TxnState, forget};
 use crate::options::Options;
 use crate::sst::{BlockCache, FileMeta, Staged, Table, file_name, file_number, hash, tree_of, user_key};
@@ -214,11 +214,20 @@ impl Replay<'_> {
                 self.trees.get_or_create(tree).ok_or_else(|| self.nonsense(lsn))?.leaves_memory();
             }
         }
-        for op in ops(writes) {
-            let op = op.ok_or_else(|| self.nonsense(lsn))?;
-            let tree = self.trees.get_or_create(op.tree).ok_or_else(|| self.nonsense(lsn))?;
-            let mut change = Change { bytes: 0, live: op.live };
-            write(&tree, op, commit.timestamp, &mut change);
+        let mut ops = ops(writes).peekable();
+        while let Some(first) = ops.next() {
+            let first = first.ok_or_else(|| self.nonsense(lsn))?;
+            let tree = self.trees.get_or_create(first.tree).ok_or_else(|| self.nonsense(lsn))?;
+            // All that follows in the same tree is done under one latch.
+            let mut change = Change::default();
+            let mut rows = tree.rows.write();
+            let mut next = Some(first);
+            while let Some(op) = next {
+                change.live += op.live;
+                write(&mut rows, tree.is_partial(), op, commit.timestamp, &mut change);
+                next = ops.next_if(|op| op.is_some_and(|op| op.tree == tree.id)).flatten();
+            }
+            drop(rows);
             self.trees.account(&tree, &change);
         }
         commit.drops.iter().for_each(|tree| self.trees.remove(*tree, commit.timestamp));
@@ -229,13 +238,11 @@ impl Replay<'_> {
 }
 
 /// The row as the write leaves it; there are no snapshots yet that could need what it was.
-fn write(tree: &Tree, op: Op<'_>, timestamp: u64, change: &mut Change) {
-    let mut rows = tree.rows.write();
-    let partial = tree.is_partial();
+fn write(rows: &mut BTree, partial: bool, op: Op<'_>, timestamp: u64, change: &mut Change) {
     let cell = match op.value {
         Some(value) => Cell::Live(Value::new(value)),
         // Nothing in any file needs to be hidden.
-        None if !partial => return forget(&mut rows, op.key, change),
+        None if !partial => return forget(rows, op.key, change),
         None => Cell::Tombstone,
     };
     let head = Version::committed(timestamp, cell);

@@ -295,6 +295,21 @@ fn a_transaction_that_outlives_its_engine_leaves_the_directory_alone() {
     assert_eq!(io.list(Path::new("/data/sst")).unwrap(), before);
 }
 
+/// They would slow scans until enough else is written.
+#[test]
+fn deletions_meet_what_they_delete_when_nothing_else_is_due() {
+    let engine = open(&SimIo::new(6), 1 << 20);
+    fill(&engine, 30, &[7; 50]);
+    let txn = engine.begin(Isolation::ReadCommitted);
+    (0..30u32).for_each(|key| assert!(matches!(txn.delete(TREE, &key.to_be_bytes()), Ok(Write::Done))));
+    commit(&engine, &txn);
+    drop(txn);
+    engine.shrink_memory(0).unwrap();
+    assert_eq!(engine.stats().files.iter().sum::<u64>(), 2);
+    while engine.compact().unwrap() {}
+    assert_eq!(engine.stats().files.iter().sum::<u64>(), 0);
+}
+
 #[test]
 fn a_full_disk_does_not_fill_with_files_that_nothing_names() {
     let io = SimIo::new(1);

@@ -3,6 +3,7 @@
 mod cgroup;
 pub mod commits;
 pub mod copy;
+pub mod delete;
 pub mod footprint;
 pub mod larger;
 pub mod pgbench;

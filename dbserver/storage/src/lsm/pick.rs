@@ -66,14 +66,16 @@ pub(super) fn pick(
         _ => None,
     });
     // Nothing has to move; but where most of a file are deletions that everyone sees, they go on to what they delete.
-    needed.or_else(|| {
-        (1..levels).find_map(|level| {
-            from_level(set, level, |table| {
-                let seen = table.newest_commit().is_some_and(|commit| commit <= oldest);
-                seen && table.meta.tombstones * 2 > table.meta.entries
-            })
+    let deletes = |table: &Table| {
+        let seen = table.newest_commit().is_some_and(|commit| commit <= oldest);
+        seen && table.meta.tombstones * 2 > table.meta.entries
+    };
+    needed
+        .or_else(|| {
+            let waits = |group: &&Group<'_>| group.waiting().iter().any(|table| deletes(table));
+            groups.iter().rev().find(waits).map(|group| from_l0(set, &l0, group))
         })
-    })
+        .or_else(|| (1..levels).find_map(|level| from_level(set, level, deletes)))
 }
 
 fn overlapping<'a>(tables: &'a [Arc<Table>], with: &'a [Arc<Table>]) -> impl Iterator<Item = &'a Arc<Table>> {
@@ -104,8 +106,13 @@ impl Group<'_> {
     }
 
     /// Files that wait for a merge.
+    fn waiting(&self) -> &[Arc<Table>] {
+        self.files.get(..self.files.len() - self.resting()).unwrap_or_default()
+    }
+
+    /// How many those are.
     fn backlog(&self) -> usize {
-        self.files.len() - self.resting()
+        self.waiting().len()
     }
 }
 
