@@ -74,6 +74,8 @@ const DIRECTORY: u64 = 0;
 enum Change {
     Set(PathBuf, u64),
     Remove(PathBuf),
+    /// From, to, and what has the name. One change of the journal: both or neither.
+    Rename(PathBuf, PathBuf, u64),
 }
 
 #[derive(Clone, Default)]
@@ -199,6 +201,10 @@ impl Change {
         match self {
             Change::Set(path, inode) => names.insert(path, inode),
             Change::Remove(path) => names.remove(&path),
+            Change::Rename(from, to, inode) => {
+                names.remove(&from);
+                names.insert(to, inode)
+            }
         };
     }
 }
@@ -241,7 +247,9 @@ impl Machine {
 
     fn change(&mut self, change: Change) {
         let dir = match &change {
-            Change::Set(path, _) | Change::Remove(path) => path.parent().unwrap().to_path_buf(),
+            Change::Set(path, _) | Change::Remove(path) | Change::Rename(_, path, _) => {
+                path.parent().unwrap().to_path_buf()
+            }
         };
         change.clone().apply(&mut self.names);
         self.changes.entry(dir).or_default().push(change);
@@ -300,11 +308,8 @@ impl Io for SimIo {
         let mut machine = self.machine.lock();
         machine.step(self.process, "rename", &[path_bytes(from), path_bytes(to)].concat(), &[])?;
         let inode = *machine.names.get(from).ok_or(ErrorKind::NotFound)?;
-        // One change of the journal: both or neither.
-        machine.change(Change::Set(to.to_path_buf(), inode));
-        machine.names.remove(from);
-        let dir = from.parent().unwrap().to_path_buf();
-        machine.changes.entry(dir).or_default().push(Change::Remove(from.to_path_buf()));
+        assert_eq!(from.parent(), to.parent(), "nothing is renamed to another directory");
+        machine.change(Change::Rename(from.to_path_buf(), to.to_path_buf(), inode));
         Ok(())
     }
 
