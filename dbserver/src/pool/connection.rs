@@ -257,9 +257,13 @@ impl Connection {
         }
     }
 
-    /// Asks the connection's task to end: at once where it waits for the client, else after its statement.
+    /// Asks the connection's task to end: at once where it waits for the client, else after its statement. The first reason stays,
+    /// but for an idle timeout, which may be taken back.
     pub fn close(&self, reason: CloseReason) {
-        let _ = self.close.compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Relaxed);
+        let (new, last_idle) = (reason as u8, CloseReason::IdleInTransaction as u8);
+        let _ = self.close.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |old| {
+            (old == 0 || (old <= last_idle && new > last_idle)).then_some(new)
+        });
         self.signal.notify_one();
     }
 

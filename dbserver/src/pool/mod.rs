@@ -182,6 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn a_shutdown_is_not_taken_back_with_an_idle_timeout() {
+        let registry = Registry::default();
+        let connection = connection(&registry);
+        connection.close(CloseReason::Idle);
+        connection.close(CloseReason::Shutdown);
+        connection.close(CloseReason::Idle);
+        connection.not_idle();
+        assert_eq!(connection.closing(), Some(CloseReason::Shutdown));
+    }
+
+    #[test]
     fn ids_are_positive_and_new() {
         let registry = Registry::default();
         assert_eq!((registry.next_id(), registry.next_id()), (1, 2));

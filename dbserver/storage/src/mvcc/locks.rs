@@ -218,8 +218,8 @@ impl LockManager {
         let mut refused = None;
         loop {
             // Once it has left, what was found from it is looked for from those it waited for.
-            let mut starts = std::iter::once(&txn).chain(holders);
-            let Some(cycle) = starts.find_map(|start| inner.find_cycle(*start)) else { return refused };
+            let starts = std::iter::once(txn).chain(holders.iter().copied());
+            let Some(cycle) = inner.find_cycle(starts) else { return refused };
             self.deadlocks.fetch_add(1, Ordering::Relaxed);
             let error = Error::Deadlock { cycle: cycle.clone() };
             if cycle.iter().any(|edge| edge.waiter == txn) {
@@ -408,28 +408,33 @@ impl Inner {
         holders
     }
 
-    /// A circle in the waits-for graph that can be reached from the transaction. Holders are followed before those who are ahead in
+    /// A circle in the waits-for graph that can be reached from one of the transactions. Holders are followed before those who are ahead in
     /// the queue: whoever only queues in front of a circle is spared.
-    fn find_cycle(&self, start: u64) -> Option<Vec<WaitsFor>> {
-        let mut visited = HashSet::from([start]);
-        // Depth first, without recursion: each transaction on the path with those it has still to follow.
-        let mut path = vec![(start, self.waits_for(start).into_iter())];
-        while let Some((_, next)) = path.last_mut() {
-            let Some(holder) = next.next() else {
-                path.pop();
+    fn find_cycle(&self, starts: impl Iterator<Item = u64>) -> Option<Vec<WaitsFor>> {
+        // Shared by all starts: what was gone through once has no circle.
+        let mut visited = HashSet::new();
+        for start in starts {
+            if !visited.insert(start) {
                 continue;
-            };
-            if let Some(from) = path.iter().position(|(txn, _)| *txn == holder) {
-                let circle: Vec<u64> = path.iter().skip(from).map(|(txn, _)| *txn).collect();
-                let next = circle.iter().cycle().skip(1);
-                let edges = circle.iter().zip(next).filter_map(|(waiter, holder)| {
-                    let lock = self.waiting.get(waiter)?.name.clone();
-                    Some(WaitsFor { waiter: *waiter, holder: *holder, lock })
-                });
-                return Some(edges.collect());
             }
-            if visited.insert(holder) {
-                path.push((holder, self.waits_for(holder).into_iter()));
+            // Depth first, without recursion: each transaction on the path with those it has still to follow.
+            let mut path = vec![(start, self.waits_for(start).into_iter())];
+            while let Some((_, next)) = path.last_mut() {
+                let Some(holder) = next.next() else {
+                    path.pop();
+                    continue;
+                };
+                if visited.insert(holder) {
+                    path.push((holder, self.waits_for(holder).into_iter()));
+                } else if let Some(from) = path.iter().position(|(txn, _)| *txn == holder) {
+                    let circle: Vec<u64> = path.iter().skip(from).map(|(txn, _)| *txn).collect();
+                    let next = circle.iter().cycle().skip(1);
+                    let edges = circle.iter().zip(next).filter_map(|(waiter, holder)| {
+                        let lock = self.waiting.get(waiter)?.name.clone();
+                        Some(WaitsFor { waiter: *waiter, holder: *holder, lock })
+                    });
+                    return Some(edges.collect());
+                }
             }
         }
         None
