@@ -87,7 +87,7 @@ impl Statements {
         let (x, y) = (self.conditions("x."), self.condition("y.", 1));
         let (k, l) = (self.pick(&["id", "a", "b"]), self.pick(&["id", "a", "b"]));
         let (j, order) = (self.pick(&["a", "b", "c", "d"]), self.pick(&["", " desc", " desc nulls last"]));
-        match self.below(12) {
+        match self.below(14) {
             0..=3 => format!("select * from {t} x where {x}"),
             4 => format!("select * from {t} x where {x} order by {j}{order}, id limit {}", self.below(9)),
             5 => format!("select {j}, count(*), sum(a) from {t} x where {x} group by {j}"),
@@ -101,16 +101,19 @@ impl Statements {
             10 => format!(
                 "select x.id, y.id, z.id from {t} x, {u} y, t z where x.{k} = y.{l} and y.c = z.c and z.{k} = x.{l} and {x} and {y}"
             ),
+            11 => format!("select min({k}), max({j}) from {t} x"),
+            12 => format!("select max({k}), min({j}), max({l}) from {t} x where {x}"),
             _ => format!("select distinct {j}, b from {t} x where {x}"),
         }
     }
     fn change(&mut self) -> String {
         let t = self.pick(&["t", "u"]);
         let (x, n, c) = (self.conditions(""), self.number(), self.text());
-        match self.below(4) {
+        match self.below(5) {
             0 => format!("update {t} set a = b, b = {n} where {x}"),
             1 => format!("update {t} set c = {c}, e = not e where {x}"),
             2 => format!("delete from {t} where id % 3 = 0 and {x}"),
+            3 => format!("delete from {t} where id % 5 = 0 and {x} returning id, c"),
             _ => format!(
                 "insert into {t} select i, i % 7, null, {c}, i, true from generate_series({0}, {0} + 5) i
                           where not exists (select 1 from {t} where id = i)",

@@ -94,6 +94,12 @@ impl Runner {
             txn.commit()?.wait()?;
             return Ok(Done::Output(String::new()));
         }
+        if command.name == "evict" {
+            // What is committed is in files only.
+            engine.flush()?;
+            engine.shrink_memory(0)?;
+            return Ok(Done::Output(format!("in memory: {}\n", engine.stats().memory_bytes)));
+        }
         let txn = session.txn.as_ref().ok_or("no transaction")?;
         // Each command is a statement; `again` is one that goes on with the statement before.
         if !matches!(command.name.as_str(), "commit" | "rollback" | "fetch" | "latest")
@@ -176,6 +182,16 @@ impl Runner {
                         return Ok(Done::Blocked(wait));
                     }
                 }
+            }
+            "delete_batch" => {
+                // Of rows that the cursor shows.
+                let cursor = session.cursors.get(args.next_pos().ok_or("cursor")?).ok_or("no such cursor")?;
+                let mut rows = RowBuffer::new();
+                while let Some(key) = args.next_pos() {
+                    rows.push(key.as_bytes(), &[]);
+                }
+                let deleted = txn.delete_batch(TREE, &rows, 0, cursor)?;
+                writeln!(output, "deleted {deleted} of {}", rows.len())?;
             }
             "newest" => {
                 let newest = txn.see_newest();

@@ -1,11 +1,11 @@
 //! Many rows into one table: COPY, INSERT … SELECT, index builds, rewrites. Constraints are checked over whole columns, rows
 //! are encoded into buffers that are used again, and each tree gets its rows in one go.
 
-use super::access::{Access, index_entry_from, index_parts};
+use super::access::Access;
 use super::columns;
 use super::constraints::{check_batch, index_violation, primary_key_violation};
 use super::context::ExecContext;
-use super::eval::{eval_all, eval_vector};
+use super::entries::{index_entries, too_large};
 use super::key_events::record;
 use crate::catalog::Table;
 use crate::error::{Result, SqlError, sqlstate};
@@ -173,37 +173,10 @@ impl TableWriter {
         else {
             return Ok(());
         };
-        let parts = index_parts(index, keys);
-        // A partial index's keys are evaluated on its rows alone.
-        let chosen: Option<Vec<u32>> = match predicate {
-            Some(predicate) => Some(columns::true_rows(&*eval_vector(predicate, batch, ctx)?)),
-            None => None,
-        };
-        let subset;
-        let source = match &chosen {
-            Some(rows) => {
-                subset = columns::take_batch(batch, rows)?;
-                &subset
-            }
-            None => batch,
-        };
-        let values = eval_all(keys, source, ctx)?;
-        self.entries.clear();
-        for row in 0..source.rows {
-            let of = match &chosen {
-                Some(rows) => rows.get(row).map_or(usize::MAX, |r| *r as usize),
-                None => row,
-            };
-            let row_key = self.rows.get(of).map(|(key, _)| key).unwrap_or_default();
-            self.key.clear();
-            index_entry_from(index, &parts, &values, row, row_key, &mut self.key);
-            if !self.entries.push(&self.key, row_key) {
-                return Err(too_large());
-            }
-        }
+        let of = index_entries(index, keys, predicate.as_ref(), batch, &self.rows, &mut self.entries, ctx)?;
         if let Some(at) = append(index.tree, &self.entries, 0, index.unique, ctx)? {
-            let key: Vec<Datum> = values.iter().map(|v| columns::get(v, at)).collect();
-            self.conflict = chosen.as_ref().map_or(Some(at), |rows| rows.get(at).map(|r| *r as usize));
+            let key: Vec<Datum> = of.values.iter().map(|v| columns::get(v, at)).collect();
+            self.conflict = of.row(at);
             return Err(index_violation(&access, number, &self.checks, &key, ctx));
         }
         Ok(())
@@ -247,10 +220,6 @@ pub(crate) fn build_error(table: &Table, number: usize, error: SqlError) -> SqlE
         .with_schema(&fields.schema)
         .with_table(&fields.table)
         .with_constraint(&fields.constraint)
-}
-
-fn too_large() -> SqlError {
-    SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, "a batch of rows exceeds 4 GiB")
 }
 
 /// Writes the rows of a buffer from index `from` on, waiting where it has to; answers the index of a row whose key exists.

@@ -16,6 +16,7 @@ pub mod bulk;
 pub(crate) mod columns;
 mod constraints;
 pub mod context;
+mod entries;
 pub mod eval;
 mod execution;
 pub(crate) mod groups;

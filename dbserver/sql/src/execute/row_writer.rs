@@ -4,8 +4,10 @@
 //! write again.
 
 use super::access::{Access, index_entry, index_parts};
+use super::columns;
 use super::constraints::{index_violation, primary_key_violation};
 use super::context::ExecContext;
+use super::entries::index_entries;
 use super::eval::eval_row;
 use super::key_events::record;
 use super::shape::columns_used;
@@ -16,7 +18,8 @@ use crate::statistics::Change;
 use crate::types::Datum;
 use crate::types::key::KeyPart;
 use crate::types::table_row::row_number_key;
-use plimsoll_storage::{Insert, LockWait, TreeId, Write};
+use crate::vector::Batch;
+use plimsoll_storage::{Insert, LockWait, RowBuffer, TreeId, Write};
 use std::sync::Arc;
 
 /// Why a write did not happen.
@@ -411,15 +414,70 @@ impl<'p> RowWriter<'p> {
     /// Those of evaluation and storage.
     pub fn delete(&mut self, row_key: &[u8], old: &[Datum], ctx: &mut ExecContext<'_>) -> Result<(), Stop> {
         for number in 0..self.indexes.len() {
-            let Some(values) = self.index_values(number, old, ctx)? else { continue };
-            let Some(writer) = self.indexes.get(number) else { continue };
-            self.entry.clear();
-            let unique = index_entry(&writer.index, &writer.parts, &values, row_key, &mut self.entry);
-            self.remove_entry(number, unique, row_key, ctx)?;
+            self.delete_entry(number, row_key, old, ctx)?;
         }
         self.remove(self.access.table.tree, row_key, ctx)?;
         ctx.count_change(self.access.table.oid, Change::Delete, 1);
         record(&self.access, Some(old), None, ctx)?;
+        Ok(())
+    }
+
+    fn delete_entry(
+        &mut self,
+        number: usize,
+        row_key: &[u8],
+        old: &[Datum],
+        ctx: &mut ExecContext<'_>,
+    ) -> Result<(), Stop> {
+        let Some(values) = self.index_values(number, old, ctx)? else { return Ok(()) };
+        let Some(writer) = self.indexes.get(number) else { return Ok(()) };
+        self.entry.clear();
+        let unique = index_entry(&writer.index, &writer.parts, &values, row_key, &mut self.entry);
+        self.remove_entry(number, unique, row_key, ctx)
+    }
+
+    /// What goes with rows that the statement's snapshot shows and that have just been deleted from the table's tree: their entries.
+    /// A batch of live columns, if they are needed ([`RowWriter::needs_old`]); `keys` are the rows'.
+    ///
+    /// # Errors
+    /// Those of evaluation and storage.
+    pub fn delete_batch_rest(
+        &mut self,
+        batch: &Batch,
+        keys: &RowBuffer,
+        ctx: &mut ExecContext<'_>,
+    ) -> Result<(), Stop> {
+        let checks = self.checks;
+        let mut entries = RowBuffer::new();
+        for (number, (exprs, predicate)) in checks.indexes.iter().enumerate() {
+            let Some(writer) = self.indexes.get(number) else { continue };
+            let index = Arc::clone(&writer.index);
+            if !index.valid {
+                // It may lack them.
+                for row in 0..batch.rows {
+                    let (key, _) = keys.get(row).unwrap_or_default();
+                    self.delete_entry(number, key, &columns::row(batch, row), ctx)?;
+                }
+                continue;
+            }
+            let of = index_entries(&index, exprs, predicate.as_ref(), batch, keys, &mut entries, ctx)?;
+            let mut from = 0;
+            while from < entries.len() {
+                ctx.check()?;
+                from = ctx.transaction()?.delete_batch(index.tree, &entries, from, ctx.snapshot()?)?;
+                // An entry that is younger than the snapshot.
+                if let (Some((_, key)), Some(row)) = (entries.get(from), of.row(from)) {
+                    self.delete_entry(number, key, &columns::row(batch, row), ctx)?;
+                    from = from.saturating_add(1);
+                }
+            }
+        }
+        ctx.count_change(self.access.table.oid, Change::Delete, batch.rows as u64);
+        if self.access.table.has_key_relations() {
+            for row in 0..batch.rows {
+                record(&self.access, Some(&columns::row(batch, row)), None, ctx)?;
+            }
+        }
         Ok(())
     }
 }

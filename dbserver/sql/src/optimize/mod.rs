@@ -3,13 +3,15 @@
 //! 1. Constants are folded ([`fold`]); subqueries in expressions are optimized on their own.
 //! 2. EXISTS and IN whose subquery looks out only through equalities become semi and anti joins ([`unnest`]).
 //! 3. Conditions sink as deep as they can, and chains of inner joins are put in an order ([`pushdown`], [`join`]).
-//! 4. Scans choose an index by what their filters say ([`keys`]); sorts that an index gives already go ([`order`]).
+//! 4. Scans choose an index by what their filters say ([`keys`]); min and max read the first row of an index's order
+//!    ([`extreme`]), and sorts that an index gives already go ([`order`]).
 //! 5. Columns nobody reads are dropped ([`prune`]).
 //!
 //! What costs least is worked out by [`estimate`] from the tables' sizes and the statistics of their columns ([`selectivity`]).
 
 mod estimate;
 mod evaluate;
+mod extreme;
 pub(crate) mod fold;
 mod implies;
 mod join;
@@ -37,6 +39,7 @@ pub(crate) fn optimize(plan: Plan, context: &BindContext<'_>) -> Result<Plan> {
     let plan = unnest::unnest(plan)?;
     let plan = pushdown::push(plan, Vec::new())?;
     let plan = access(plan)?;
+    let plan = extreme::use_indexes(plan)?;
     let plan = order::use_indexes(plan)?;
     prune::prune(plan)
 }
@@ -69,6 +72,7 @@ fn finish_subqueries(expr: &mut Expr) -> Result<()> {
         let inner = unnest::unnest(inner)?;
         let inner = pushdown::push(inner, Vec::new())?;
         let inner = access(inner)?;
+        let inner = extreme::use_indexes(inner)?;
         let inner = order::use_indexes(inner)?;
         sub.plan = prune::prune(inner)?;
     }

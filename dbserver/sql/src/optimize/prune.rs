@@ -3,7 +3,8 @@
 use super::walk;
 use crate::error::Result;
 use crate::expr::Expr;
-use crate::plan::{JoinKind, Plan, visit};
+use crate::plan::{Delete, JoinKind, Plan, visit};
+use crate::types::Datum;
 use std::sync::Arc;
 
 /// Where each old column stands now; none where it is gone.
@@ -202,6 +203,23 @@ fn narrow(plan: Plan, needed: &[bool]) -> Result<(Plan, Moved)> {
             }
             Ok((Plan::Aggregate { input: Box::new(input), groups, sets, aggregates: kept }, moved))
         }
+        Plan::Delete(mut delete) => {
+            let outputs = delete.returning.len();
+            let input = std::mem::replace(&mut delete.input, Plan::Empty { types: Vec::new() });
+            let types = visit::types(&input);
+            let (input, moved) = narrow(input, &read_by_delete(&delete, types.len()))?;
+            delete.input = if moved.iter().all(Option::is_some) {
+                input
+            } else {
+                // The others keep their places, and are null.
+                let exprs = moved.iter().zip(&types).map(|(place, ty)| match place {
+                    Some(place) => Expr::column(*place, ty.ty, ty.typmod),
+                    None => Expr::constant(Datum::Null, ty.ty),
+                });
+                Plan::Project { exprs: exprs.collect(), input: Box::new(input) }
+            };
+            Ok((Plan::Delete(delete), identity(outputs)))
+        }
         other => {
             // All columns of its inputs stay.
             let width = visit::width(&other);
@@ -209,6 +227,25 @@ fn narrow(plan: Plan, needed: &[bool]) -> Result<(Plan, Moved)> {
             Ok((plan, identity(width)))
         }
     }
+}
+
+/// The columns of its input that a DELETE reads: a row that has changed meanwhile is read anew as a whole.
+fn read_by_delete(delete: &Delete, width: usize) -> Vec<bool> {
+    let target = &delete.target;
+    if delete.table.has_key_relations() {
+        return vec![true; width];
+    }
+    let mut needed = vec![false; width];
+    use_columns(&mut needed, delete.recheck.iter().chain(&delete.returning));
+    let live = needed.get_mut(target.first..).unwrap_or_default();
+    use_columns(
+        live,
+        delete.checks.indexes.iter().flat_map(|(keys, predicate)| keys.iter().chain(predicate)),
+    );
+    if let Some(key) = needed.get_mut(target.key) {
+        *key = true;
+    }
+    needed
 }
 
 fn split(

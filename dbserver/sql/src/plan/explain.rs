@@ -280,6 +280,9 @@ fn bounds(bounds: &KeyBounds, columns: &[String]) -> String {
             ));
         }
     }
+    if bounds.not_null {
+        conditions.push(format!("({} IS NOT NULL)", name(next)));
+    }
     joined(&conditions)
 }
 

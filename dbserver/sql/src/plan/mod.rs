@@ -301,6 +301,8 @@ pub struct KeyBounds {
     pub lower: Option<(Expr, bool)>,
     /// Upper bound of the next column, and whether it is inclusive.
     pub upper: Option<(Expr, bool)>,
+    /// Leaves out rows in which that column is null; a lower or an upper bound does so anyway.
+    pub not_null: bool,
     /// Read backwards.
     pub reverse: bool,
 }

@@ -166,3 +166,17 @@ execute p1 (5);
 prepare p2 as select $1 || t from a where id = $2 and b in ($3, $4);
 execute p2 ('pre-', 5, 0, 1);
 select format_type(23, null), format_type(1043, 14), format_type(null, 1);
+-- min and max where an index has the order.
+create table extremes (id int primary key, n int, t text);
+create index on extremes (n);
+create index on extremes (t desc, n);
+select min(id), max(id), min(n), max(n), min(t), max(t) from extremes;
+insert into extremes values (3, null, null), (1, null, 'b'), (2, null, 'a');
+select min(id), max(id), min(n), max(n), min(t), max(t) from extremes;
+insert into extremes values (5, 7, null), (4, -7, 'c');
+select min(id), max(id), min(n), max(n), min(t), max(t) from extremes;
+select max(n) from extremes where t = 'c';
+select max(t), min(n) from extremes where t = 'b';
+select (select max(e.id) from extremes e where e.id < o.id) from extremes o order by o.id;
+delete from extremes where id = 5 returning id, (select max(id) from extremes);
+select max(id) + 1, min(id) - 1 from extremes where n is null having max(id) > 2;

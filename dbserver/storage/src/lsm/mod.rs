@@ -234,10 +234,15 @@ impl Files {
         Ok((value, if rank == u64::MAX { 0 } else { rank }))
     }
 
-    /// What the files say of a row to one who wants to write it.
-    pub fn newest(&self, tree: TreeId, key: &[u8], own: &Arc<TxnState>) -> Result<Newest> {
+    /// What the files say of a row to one who wants to write it. Files with nothing newer than `after` are not asked: 0 for all.
+    pub fn newest(&self, tree: TreeId, key: &[u8], own: &Arc<TxnState>, after: u64) -> Result<Newest> {
         let user = user_key(tree, key);
         let set = self.set.load();
-        set.newest(&user, hash(&user), own)
+        set.newest(&user, hash(&user), own, after)
+    }
+
+    /// Whether no file says of a key between these, both included, what was committed after the timestamp or is not yet.
+    pub fn nothing_after(&self, tree: TreeId, first: &[u8], last: &[u8], timestamp: u64) -> bool {
+        self.set.load().nothing_after(&user_key(tree, first), &user_key(tree, last), timestamp)
     }
 }

@@ -152,9 +152,9 @@ impl FileSet {
         Ok(Some((None, 0)))
     }
 
-    /// The newest version, whoever may see it.
-    pub fn newest(&self, user: &[u8], hash: u64, own: &Arc<TxnState>) -> Result<Newest> {
-        for table in self.candidates(user) {
+    /// The newest version, whoever may see it, of the files with something newer than `after`.
+    pub fn newest(&self, user: &[u8], hash: u64, own: &Arc<TxnState>, after: u64) -> Result<Newest> {
+        for table in self.candidates(user).filter(|table| table.has_news(after)) {
             let mut found = Newest::None;
             table.versions(user, hash, 0, true, &mut |number, value| {
                 let cell = || value.map_or(Cell::Tombstone, |value| Cell::Live(Value::new(value)));
@@ -173,6 +173,15 @@ impl FileSet {
             }
         }
         Ok(Newest::None)
+    }
+
+    /// Whether no file with a key between these, both included, has something newer than the timestamp.
+    pub fn nothing_after(&self, first: &[u8], last: &[u8], timestamp: u64) -> bool {
+        self.runs().iter().chain(&self.levels).all(|tables| {
+            let from = tables.partition_point(|table| *table.meta.max < *first);
+            let mut overlapping = tables.iter().skip(from).take_while(|table| *table.meta.min <= *last);
+            overlapping.all(|table| !table.has_news(timestamp))
+        })
     }
 
     /// Bytes of a level.

@@ -111,6 +111,11 @@ impl BTree {
         }
     }
 
+    /// Calls `each` with every row of these keys, which ascend, and the index of its key.
+    pub fn get_all<K: Keyed>(&self, keys: &[K], each: &mut impl FnMut(usize, &Row)) {
+        self.root.get_all(keys, 0, each);
+    }
+
     /// Adds a row, or replaces the one of the same key.
     pub fn insert(&mut self, row: Row) {
         let key = row.key.clone();
@@ -134,7 +139,7 @@ impl BTree {
     }
 
     /// Calls `row` with the row of the key, or with none to get one to be added.
-    fn insert_or(&mut self, key: &[u8], row: &mut InsertOr<'_>) {
+    pub fn insert_or(&mut self, key: &[u8], row: &mut InsertOr<'_>) {
         if let Some((key, right)) = self.root.insert(key, row, true) {
             let left = std::mem::replace(&mut self.root, Node::Leaf(Leaf::default()));
             self.root = Node::Inner(Inner::new(vec![key], vec![left, right]));
@@ -144,6 +149,17 @@ impl BTree {
     /// Removes a row.
     pub fn remove(&mut self, key: &[u8]) -> Option<Row> {
         let removed = self.root.remove(key);
+        self.lower();
+        removed
+    }
+
+    /// Removes the rows of these keys, which ascend; calls `each` with each of them.
+    pub fn remove_all<K: Keyed>(&mut self, keys: &[K], each: &mut impl FnMut(&Row)) {
+        self.root.remove_all(keys, each);
+        self.lower();
+    }
+
+    fn lower(&mut self) {
         // A root with a single child gives way to it.
         while let Node::Inner(inner) = &mut self.root {
             match inner.children.len() {
@@ -155,7 +171,6 @@ impl BTree {
                 _ => break,
             }
         }
-        removed
     }
 
     /// Visits the rows of a range in order until `visit` answers false.
@@ -178,6 +193,30 @@ impl Inner {
     /// Index of the child where the key belongs.
     fn child_of(&self, key: &[u8]) -> usize {
         self.heads.after(&self.keys, key)
+    }
+
+    /// Index of the child where the first of these keys belongs, and how many of them do.
+    fn child_of_first<K: Keyed>(&self, keys: &[K]) -> (usize, usize) {
+        let index = keys.first().map_or(0, |first| self.child_of(first.key()));
+        let count = match self.keys.get(index) {
+            Some(next) => keys.partition_point(|key| *key.key() < **next),
+            None => keys.len(),
+        };
+        (index, count)
+    }
+
+    /// Does away with a child that is empty, or joins it with a neighbour where it is sparse.
+    fn tidy(&mut self, index: usize) {
+        let Some(child) = self.children.get(index) else { return };
+        if child.is_empty() {
+            self.children.remove(index);
+            if !self.keys.is_empty() {
+                self.keys.remove(index.saturating_sub(1));
+                self.heads.removed(index.saturating_sub(1));
+            }
+        } else if child.is_sparse() {
+            self.merge(index);
+        }
     }
 }
 
@@ -222,16 +261,75 @@ impl Node {
                 let index = inner.child_of(key);
                 let child = inner.children.get_mut(index)?;
                 let removed = child.remove(key);
-                if child.is_empty() {
-                    inner.children.remove(index);
-                    if !inner.keys.is_empty() {
-                        inner.keys.remove(index.saturating_sub(1));
-                        inner.heads.removed(index.saturating_sub(1));
-                    }
-                } else if child.is_sparse() {
-                    inner.merge(index);
-                }
+                inner.tidy(index);
                 removed
+            }
+        }
+    }
+
+    /// `from`: index of the first key.
+    fn get_all<K: Keyed>(&self, keys: &[K], mut from: usize, each: &mut impl FnMut(usize, &Row)) {
+        match self {
+            Node::Leaf(Leaf { heads, rows }) => {
+                let Some(first) = keys.first() else { return };
+                let mut rest = rows.get(heads.before(rows, first.key())..).unwrap_or_default();
+                for (index, key) in (from..).zip(keys) {
+                    let at = rest.iter().take_while(|row| *row.key < *key.key()).count();
+                    rest = rest.get(at..).unwrap_or_default();
+                    match rest.first() {
+                        Some(row) if *row.key == *key.key() => each(index, row),
+                        Some(_) => {}
+                        None => return,
+                    }
+                }
+            }
+            Node::Inner(inner) => {
+                let mut rest = keys;
+                while !rest.is_empty() {
+                    let (child, count) = inner.child_of_first(rest);
+                    let (Some(child), Some((keys, after))) =
+                        (inner.children.get(child), rest.split_at_checked(count.max(1)))
+                    else {
+                        return;
+                    };
+                    child.get_all(keys, from, each);
+                    from += keys.len();
+                    rest = after;
+                }
+            }
+        }
+    }
+
+    fn remove_all<K: Keyed>(&mut self, keys: &[K], each: &mut impl FnMut(&Row)) {
+        match self {
+            Node::Leaf(Leaf { heads, rows }) => {
+                let mut keys = keys.iter().peekable();
+                rows.retain(|row| {
+                    while keys.next_if(|key| *key.key() < *row.key).is_some() {}
+                    let gone = keys.next_if(|key| *key.key() == *row.key).is_some();
+                    if gone {
+                        each(row);
+                    }
+                    !gone
+                });
+                *heads = Heads::of(rows);
+                if rows.len() < rows.capacity() / 4 {
+                    rows.shrink_to(rows.len() * 2);
+                }
+            }
+            Node::Inner(inner) => {
+                let mut rest = keys;
+                while !rest.is_empty() {
+                    let (index, count) = inner.child_of_first(rest);
+                    let (Some(child), Some((keys, after))) =
+                        (inner.children.get_mut(index), rest.split_at_checked(count.max(1)))
+                    else {
+                        return;
+                    };
+                    child.remove_all(keys, each);
+                    inner.tidy(index);
+                    rest = after;
+                }
             }
         }
     }
@@ -445,6 +543,29 @@ mod tests {
             }
             for (key, stamp) in &model {
                 assert_eq!(tree.get(key).map(|row| row.head.stamp.0), Some(*stamp));
+            }
+            for _ in 0..20 {
+                // A few, or a stretch of neighbours, there or not.
+                let first = rng.random_range(0..space as u32);
+                let step = rng.random_range(1..if seed % 3 == 0 { 500 } else { 3 });
+                let keys: Vec<Key> =
+                    (0..200).map(|index| Key::new(&(first + index * step).to_be_bytes())).collect();
+                let known: Vec<_> = keys
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(index, key)| Some((index, *model.get(&key[..])?)))
+                    .collect();
+                let mut found = Vec::new();
+                tree.get_all(&keys, &mut |index, row| found.push((index, row.head.stamp.0)));
+                assert_eq!(found, known);
+                let mut removed = Vec::new();
+                tree.remove_all(&keys, &mut |row| removed.push(row.head.stamp.0));
+                assert_eq!(removed, known.iter().map(|(_, stamp)| *stamp).collect::<Vec<_>>());
+                for key in &keys {
+                    model.remove(&key[..]);
+                }
+                let left: Vec<_> = model.iter().map(|(key, stamp)| (key.clone(), *stamp)).collect();
+                assert_eq!(collect(&tree, Bound::Unbounded, Bound::Unbounded, Direction::Forward), left);
             }
         }
     }

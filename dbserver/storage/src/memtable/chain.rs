@@ -32,6 +32,8 @@ pub(crate) enum Cell {
     Lock,
     /// The row.
     Live(Value),
+    /// The row as the files have it: deleted unread. Only the lowest version of a chain, always below another, and visible to all.
+    InFiles,
 }
 
 /// One version of a row.
@@ -68,7 +70,7 @@ impl Cell {
     fn heap_bytes(&self) -> i64 {
         match self {
             Cell::Live(value) => value.heap_bytes() as i64,
-            Cell::Tombstone | Cell::Lock => 0,
+            Cell::Tombstone | Cell::Lock | Cell::InFiles => 0,
         }
     }
 }
@@ -84,9 +86,19 @@ impl Version {
         Version::committed(0, Cell::Tombstone)
     }
 
+    /// A row that is in the files, of which nothing else is known.
+    pub fn in_files() -> Version {
+        Version::committed(0, Cell::InFiles)
+    }
+
     /// Whether this is the same as no row at all.
     pub fn is_absent(&self) -> bool {
         matches!(self.cell, Cell::Tombstone) && self.stamp == Stamp::committed(0) && self.older.is_none()
+    }
+
+    /// Whether memory without the row would say the same.
+    pub fn says_nothing(&self) -> bool {
+        self.is_absent() || matches!(self.cell, Cell::InFiles)
     }
 
     /// The versions from this one on, newest first.
@@ -97,7 +109,7 @@ impl Version {
     /// Whether the newest version with data is a row.
     pub fn is_live(&self) -> bool {
         let newest = self.iter().find(|version| !matches!(version.cell, Cell::Lock));
-        newest.is_some_and(|version| matches!(version.cell, Cell::Live(_)))
+        newest.is_some_and(|version| matches!(version.cell, Cell::Live(_) | Cell::InFiles))
     }
 
     /// Estimated bytes of the versions behind this one.

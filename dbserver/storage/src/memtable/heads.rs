@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::key::Key;
+use crate::key::{Key, TreeId};
 
 /// Something with a key.
 pub(crate) trait Keyed {
@@ -15,6 +15,18 @@ pub(crate) trait Keyed {
 impl Keyed for Key {
     fn key(&self) -> &[u8] {
         self
+    }
+}
+
+impl Keyed for &Key {
+    fn key(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Keyed for (TreeId, Key) {
+    fn key(&self) -> &[u8] {
+        &self.1
     }
 }
 

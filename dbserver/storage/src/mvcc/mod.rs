@@ -17,6 +17,7 @@
 //! yet. Nothing durable can come to depend on something lost: whoever has read such a commit and commits comes behind it in
 //! the log, and a crash leaves a prefix of the log. A synchronous ticket waits for the disk, whatever is visible.
 
+mod delete;
 mod garbage;
 mod load;
 mod locks;

@@ -83,7 +83,7 @@ impl View<'_> {
                 continue;
             }
             match &version.cell {
-                Cell::Lock => {}
+                Cell::Lock | Cell::InFiles => {}
                 Cell::Tombstone => return Some(None),
                 Cell::Live(value) => return Some(Some(value)),
             }
@@ -101,6 +101,11 @@ impl Snapshot {
     #[must_use]
     pub fn timestamp(&self) -> u64 {
         self.pin.timestamp
+    }
+
+    /// It sees what its own transaction's statements before this one wrote.
+    pub(super) fn command(&self) -> u64 {
+        self.txn.as_ref().map_or(0, |(_, command)| *command)
     }
 
     /// To be called under the tree's latch: whoever owns a slot in a row then keeps it until the latch is given back.

@@ -11,14 +11,13 @@
 
 use std::sync::Arc;
 
-use super::garbage::forget;
 use super::slots::TxnState;
 use super::work::Work;
 use crate::engine::Shared;
 use crate::error::Result;
 use crate::key::{Key, TreeId};
 use crate::memtable::{Cell, Change, Tree, Version};
-use crate::sst::{Codec, SstWriter, Staged, user_key};
+use crate::sst::{Codec, SstWriter, Staged, Table, write_user_key};
 
 /// Rows looked at under one acquisition of a tree's latch.
 const LATCH_ROWS: usize = 256;
@@ -49,8 +48,8 @@ pub(crate) fn file_bytes_min(shared: &Shared) -> usize {
 
 /// What a row has to be staged.
 enum Stageable {
-    /// Its pending versions, newest first.
-    Versions(Vec<(u64, Cell)>),
+    /// So many pending versions.
+    Versions(usize),
     /// Nothing: it is locked at most.
     Nothing,
     /// An older version of it is in no file yet.
@@ -69,13 +68,11 @@ pub(crate) fn stage(shared: &Arc<Shared>, state: &Arc<TxnState>, work: &mut Work
     // Savepoints knew the rows by their order.
     work.stagings += 1;
     let outcome = move_to_file(shared, state, slot, &keys, work);
-    work.touched = match &outcome {
-        Ok(Some(moved)) => {
-            let stayed = keys.into_iter().zip(moved).filter(|(_, moved)| !**moved);
-            stayed.map(|(key, _)| key).collect()
-        }
-        Ok(None) | Err(_) => keys,
-    };
+    if let Ok(Some(moved)) = &outcome {
+        let mut moved = moved.iter();
+        keys.retain(|_| moved.next() != Some(&true));
+    }
+    work.touched = keys;
     outcome.map(|_| ())
 }
 
@@ -87,24 +84,12 @@ fn move_to_file(
     keys: &[(TreeId, Key)],
     work: &mut Work,
 ) -> Result<Option<Vec<bool>>> {
-    if !is_possible(shared, slot, keys) {
+    let mut written = write_file(shared, state, slot, keys, work)?;
+    if written.is_none() {
         shared.flush_memtable()?;
-        if !is_possible(shared, slot, keys) {
-            return Ok(None);
-        }
+        written = write_file(shared, state, slot, keys, work)?;
     }
-    let mut writer = shared.files.create(Codec::Lz4)?;
-    let number = writer.number();
-    let staged = write(shared, slot, keys, &mut writer).and_then(|written| {
-        let meta = writer.finish()?;
-        let staged = Staged { state: Arc::clone(state), discards: Arc::clone(&work.discards) };
-        Ok((written, shared.files.open(meta, Some(staged))?))
-    });
-    let (Written { rows, live }, table) = staged.inspect_err(|_| shared.files.discard(&[number]))?;
-    if table.meta.entries == 0 {
-        shared.files.discard(&[number]);
-        return Ok(None);
-    }
+    let Some((Written { rows, live }, table)) = written else { return Ok(None) };
     shared.files.stage(Arc::clone(&table));
     work.staged.push(table);
     work.staged_live.extend(live);
@@ -112,6 +97,31 @@ fn move_to_file(
     work.kept_bytes = 0;
     work.redo.staged();
     Ok(Some(rows))
+}
+
+/// Writes a file with the rows; none where a row cannot be staged yet, or none has anything for a file.
+fn write_file(
+    shared: &Arc<Shared>,
+    state: &Arc<TxnState>,
+    slot: u32,
+    keys: &[(TreeId, Key)],
+    work: &Work,
+) -> Result<Option<(Written, Arc<Table>)>> {
+    let mut writer = shared.files.create(Codec::Lz4)?;
+    let number = writer.number();
+    let file = write(shared, slot, keys, &mut writer).and_then(|written| {
+        let Some(written) = written else { return Ok(None) };
+        let meta = writer.finish()?;
+        if meta.entries == 0 {
+            return Ok(None);
+        }
+        let staged = Staged { state: Arc::clone(state), discards: Arc::clone(&work.discards) };
+        Ok(Some((written, shared.files.open(meta, Some(staged))?)))
+    });
+    if !matches!(file, Ok(Some(_))) {
+        shared.files.discard(&[number]);
+    }
+    file
 }
 
 /// What went to a file.
@@ -122,52 +132,62 @@ struct Written {
     live: Vec<(Arc<Tree>, i64)>,
 }
 
-/// Whether every row can be staged.
-fn is_possible(shared: &Shared, slot: u32, keys: &[(TreeId, Key)]) -> bool {
-    let flushed = shared.files.flushed();
-    groups(keys).all(|(_, group)| {
-        let found = look(shared, group, &|head| matches!(of(head, slot, flushed), Stageable::NotYet));
-        !found.iter().any(|(_, not_yet)| *not_yet)
-    })
-}
-
-fn write(shared: &Shared, slot: u32, keys: &[(TreeId, Key)], writer: &mut SstWriter) -> Result<Written> {
+/// `None` where an older version of a row is in no file yet.
+fn write(
+    shared: &Shared,
+    slot: u32,
+    keys: &[(TreeId, Key)],
+    writer: &mut SstWriter,
+) -> Result<Option<Written>> {
     let flushed = shared.files.flushed();
     let mut written = Written { rows: vec![false; keys.len()], live: Vec::new() };
+    let (mut user, mut found, mut versions) = (Vec::new(), Vec::new(), Vec::new());
     for (from, group) in groups(keys) {
         let Some((id, tree)) = group.first().and_then(|(id, _)| Some((*id, shared.trees.get(*id)?))) else {
             continue;
         };
+        found.clear();
+        versions.clear();
+        tree.rows.read().get_all(group, &mut |index, row| {
+            found.push((index, of(&row.head, slot, flushed, &mut versions), was_live(&row.head)));
+        });
+        let mut rest = versions.as_slice();
         let mut live = 0;
-        for (index, (stageable, was_live)) in
-            look(shared, group, &|head| (of(head, slot, flushed), was_live(head)))
-        {
-            let (Stageable::Versions(versions), Some((_, key))) = (stageable, group.get(index)) else {
+        for (index, stageable, was_live) in &found {
+            let count = match stageable {
+                Stageable::Versions(count) => *count,
+                Stageable::Nothing => continue,
+                Stageable::NotYet => return Ok(None),
+            };
+            let (Some((_, key)), Some((own, after))) = (group.get(*index), rest.split_at_checked(count))
+            else {
                 continue;
             };
-            let user = user_key(id, key);
-            for (command, cell) in &versions {
+            rest = after;
+            write_user_key(id, key, &mut user);
+            for (command, cell) in own {
                 let value = if let Cell::Live(value) = cell { Some(&**value) } else { None };
                 writer.add(&user, *command, value)?;
             }
-            live += i64::from(matches!(versions.first(), Some((_, Cell::Live(_))))) - i64::from(was_live);
+            live += i64::from(matches!(own.first(), Some((_, Cell::Live(_))))) - i64::from(*was_live);
             if let Some(row) = written.rows.get_mut(from + index) {
                 *row = true;
             }
         }
         written.live.push((tree, live));
     }
-    Ok(written)
+    Ok(Some(written))
 }
 
 /// Whether the row existed before the transaction wrote it.
 fn was_live(head: &Version) -> bool {
     let base = head.iter().find(|version| version.stamp.owner().is_none());
-    base.is_some_and(|base| matches!(base.cell, Cell::Live(_)))
+    base.is_some_and(|base| matches!(base.cell, Cell::Live(_) | Cell::InFiles))
 }
 
-fn of(head: &Version, slot: u32, flushed: u64) -> Stageable {
-    let mut versions = Vec::new();
+/// Appends its pending versions to `versions`, newest first.
+fn of(head: &Version, slot: u32, flushed: u64, versions: &mut Vec<(u64, Cell)>) -> Stageable {
+    let begun = versions.len();
     // Of the lowest versions, where they are locks, the last: it stays when what is above is rolled back to a savepoint.
     let mut lock = None;
     let mut base = Cell::Tombstone;
@@ -181,18 +201,21 @@ fn of(head: &Version, slot: u32, flushed: u64) -> Stageable {
                 }
             }
         } else if version.stamp.timestamp().is_none_or(|timestamp| timestamp > flushed) {
-            return if versions.is_empty() { Stageable::Nothing } else { Stageable::NotYet };
+            return if versions.len() == begun { Stageable::Nothing } else { Stageable::NotYet };
         } else {
             base = version.cell.clone();
             break;
         }
     }
-    if versions.is_empty() {
+    if versions.len() == begun {
         return Stageable::Nothing;
     }
-    // A file knows no locks: it is written as an update that changes nothing.
+    // A file knows no locks: it is written as an update that changes nothing, for which its value is needed.
+    if lock.is_some() && matches!(base, Cell::InFiles) {
+        return Stageable::NotYet;
+    }
     versions.extend(lock.map(|command| (command, base)));
-    Stageable::Versions(versions)
+    Stageable::Versions(versions.len() - begun)
 }
 
 /// The keys in parts of one tree each, with the index of their first.
@@ -208,28 +231,16 @@ fn groups(keys: &[(TreeId, Key)]) -> impl Iterator<Item = (usize, &[(TreeId, Key
     })
 }
 
-/// What `each` says of the rows in memory, with their index in the group.
-fn look<T>(shared: &Shared, group: &[(TreeId, Key)], each: &dyn Fn(&Version) -> T) -> Vec<(usize, T)> {
-    let Some(tree) = group.first().and_then(|(id, _)| shared.trees.get(*id)) else { return Vec::new() };
-    let rows = tree.rows.read();
-    let found =
-        group.iter().enumerate().filter_map(|(index, (_, key))| Some((index, each(&rows.get(key)?.head))));
-    found.collect()
-}
-
 /// Takes the rows that were written from memory.
 fn leave(shared: &Shared, keys: &[(TreeId, Key)], written: &[bool]) {
-    let mut rest = keys.iter().zip(written).filter(|(_, written)| **written).map(|(key, _)| key).peekable();
-    while let Some((id, _)) = rest.peek() {
-        let id = *id;
-        let Some(tree) = shared.trees.get(id) else { return };
+    for (from, group) in groups(keys) {
+        let Some(tree) = group.first().and_then(|(id, _)| shared.trees.get(*id)) else { continue };
+        let gone = group.iter().zip(written.iter().skip(from)).filter(|(_, written)| **written);
+        let gone: Vec<&Key> = gone.map(|((_, key), _)| key).collect();
         let mut change = Change::default();
         let mut rows = tree.rows.write();
         tree.leaves_memory();
-        for _ in 0..LATCH_ROWS {
-            let Some((_, key)) = rest.next_if(|(tree, _)| *tree == id) else { break };
-            forget(&mut rows, key, &mut change);
-        }
+        rows.remove_all(&gone, &mut |row| change.row(row, -1));
         drop(rows);
         shared.trees.account(&tree, &change);
     }

@@ -518,7 +518,7 @@ impl Transaction {
     }
 
     /// Moves the writes to a file, where they have become many.
-    fn stage_if_due(&self, work: &mut Work) -> Result<()> {
+    pub(super) fn stage_if_due(&self, work: &mut Work) -> Result<()> {
         if stage::is_due(&self.shared, work) { stage::stage(&self.shared, &self.state, work) } else { Ok(()) }
     }
 

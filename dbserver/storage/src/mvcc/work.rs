@@ -145,7 +145,7 @@ impl Work {
             while ours(&row.head) {
                 row.head.pop(change);
             }
-            if row.head.is_absent() {
+            if row.head.says_nothing() {
                 forget(rows, key, change);
             } else if row.head.stamp.owner() == Some(slot) && row.in_files.load(Ordering::Relaxed) {
                 left.push((tree, row.key.clone()));
@@ -164,7 +164,7 @@ impl Work {
             if let Some(slot) = slot {
                 row.head.settle(slot, timestamp, change);
             }
-            if row.head.is_absent() {
+            if row.head.says_nothing() {
                 forget(rows, key, change);
             } else if row.head.stamp == Stamp::committed(timestamp)
                 && (row.head.older.is_some() || matches!(row.head.cell, Cell::Tombstone))

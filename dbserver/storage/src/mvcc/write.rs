@@ -85,7 +85,7 @@ impl Writer<'_> {
     pub fn below(&self, key: &[u8]) -> Result<Below> {
         // First the count: rows that leave later make the answer void.
         let departures = self.tree.departures();
-        let newest = self.shared.files.newest(self.tree.id, key, self.state)?;
+        let newest = self.shared.files.newest(self.tree.id, key, self.state, 0)?;
         if let Newest::Committed(_, Cell::Live(value)) | Newest::Own(_, Cell::Live(value)) = &newest {
             self.shared.check_memory(key.len() + value.len())?;
         }
@@ -118,7 +118,7 @@ impl Writer<'_> {
                 let Some(timestamp) = holder.committed() else { return Ok(Applied::Foreign(holder)) };
                 row.head.settle(owner, timestamp, change);
             }
-            if row.head.is_absent() {
+            if row.head.says_nothing() {
                 forget(rows, key, change);
                 return self.apply_to_missing(rows, key, want, below, change);
             }
@@ -151,32 +151,30 @@ impl Writer<'_> {
         own: bool,
         change: &mut Change,
     ) -> Result<Applied> {
-        let tree = self.tree.id;
         match want {
             Want::Insert(value) => {
                 if let Some(existing) = live(&row.head) {
                     return Ok(Applied::Exists(existing.clone()));
                 }
                 self.push(row, Cell::Live(Value::new(value)), change);
-                self.log_put(tree, &row.key, value, true);
+                self.log_put(self.tree.id, &row.key, value, true);
             }
             Want::Put(value) => {
                 let new = live(&row.head).is_none();
                 self.push(row, Cell::Live(Value::new(value)), change);
-                self.log_put(tree, &row.key, value, new);
+                self.log_put(self.tree.id, &row.key, value, new);
             }
             Want::Delete | Want::DeleteNewest => {
                 if live(&row.head).is_some() {
                     self.push(row, Cell::Tombstone, change);
-                    self.work.redo.delete(tree, &row.key);
-                    self.work.write_bytes += row.key.len() as u64;
+                    self.log_delete(&row.key);
                 }
             }
             Want::Lock | Want::Share => {
                 let current = live(&row.head).cloned();
                 let changed = self.is_news(&row.head);
                 if matches!(want, Want::Share) && !own {
-                    let name = LockName::Row(tree, row.key.clone());
+                    let name = LockName::Row(self.tree.id, row.key.clone());
                     match self.shared.locks.share(&self.shared.io, self.state, name)? {
                         Ok(true) => {
                             self.tree.shares.fetch_add(1, Ordering::SeqCst);
@@ -259,7 +257,7 @@ impl Writer<'_> {
     }
 
     /// Puts our version on top, in place of an earlier one of the same statement.
-    fn push(&mut self, row: &mut Row, cell: Cell, change: &mut Change) {
+    pub(super) fn push(&mut self, row: &mut Row, cell: Cell, change: &mut Change) {
         let stamp = Stamp::pending(self.slot, self.work.command);
         if row.head.stamp == stamp {
             row.head.replace(cell, change);
@@ -278,7 +276,12 @@ impl Writer<'_> {
         self.work.write_bytes += (key.len() + value.len()) as u64;
     }
 
-    fn is_shared(&self, key: &[u8]) -> bool {
+    pub(super) fn log_delete(&mut self, key: &[u8]) {
+        self.work.redo.delete(self.tree.id, key);
+        self.work.write_bytes += key.len() as u64;
+    }
+
+    pub(super) fn is_shared(&self, key: &[u8]) -> bool {
         self.tree.shares.load(Ordering::SeqCst) > 0
             && self.shared.locks.shared_by_others(self.state.id, &LockName::Row(self.tree.id, Key::new(key)))
     }
@@ -298,7 +301,7 @@ fn live(head: &Version) -> Option<&Value> {
     let newest = head.iter().find(|version| !matches!(version.cell, Cell::Lock))?;
     match &newest.cell {
         Cell::Live(value) => Some(value),
-        Cell::Tombstone | Cell::Lock => None,
+        Cell::Tombstone | Cell::Lock | Cell::InFiles => None,
     }
 }
 
@@ -319,7 +322,7 @@ pub(crate) fn newest<'v>(
             },
         };
         match &version.cell {
-            Cell::Lock => {}
+            Cell::Lock | Cell::InFiles => {}
             Cell::Tombstone => return Some((None, timestamp)),
             Cell::Live(value) => return Some((Some(value), timestamp)),
         }

@@ -60,9 +60,15 @@ pub(crate) fn file_number(name: &str) -> Option<u64> {
 /// Tree and key as one, as files order them.
 pub(crate) fn user_key(tree: TreeId, key: &[u8]) -> Vec<u8> {
     let mut user = Vec::with_capacity(8 + key.len());
+    write_user_key(tree, key, &mut user);
+    user
+}
+
+/// The same in place of what is in the buffer.
+pub(crate) fn write_user_key(tree: TreeId, key: &[u8], user: &mut Vec<u8>) {
+    user.clear();
     user.extend_from_slice(&tree.0.to_be_bytes());
     user.extend_from_slice(key);
-    user
 }
 
 /// The tree of a user key.

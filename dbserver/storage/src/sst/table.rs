@@ -247,6 +247,11 @@ impl Table {
         }
     }
 
+    /// Whether it may have a version that was committed after the timestamp, or is not yet.
+    pub fn has_news(&self, timestamp: u64) -> bool {
+        self.newest_commit().is_none_or(|commit| commit > timestamp)
+    }
+
     /// How it is named to the log and the manifest.
     pub fn named(&self) -> FileMeta {
         let mut meta = self.meta.clone();

@@ -64,7 +64,7 @@ impl Redo {
 
     /// What was gathered is in a staged file.
     pub fn staged(&mut self) {
-        self.bytes = Vec::new();
+        self.bytes.clear();
         self.tree = None;
         self.staged += 1;
     }

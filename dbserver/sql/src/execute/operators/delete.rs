@@ -11,14 +11,21 @@ use crate::plan;
 use crate::types::Datum;
 use crate::vector::Batch;
 use hashbrown::HashSet;
+use plimsoll_storage::RowBuffer;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Locks the input's rows and deletes them.
+/// Deletes the input's rows. Those that nobody has touched since they were read go in batches; each of the others is locked and
+/// looked at again first.
 pub struct Delete<'p> {
     plan: &'p plan::Delete,
     input: BoxOperator<'p>,
     writer: RowWriter<'p>,
     done: Option<HashSet<Box<[u8]>>>,
+    /// Keys of a batch's rows.
+    keys: RowBuffer,
+    /// Rows deleted, to be returned.
+    gone: VecDeque<Batch>,
     affected: u64,
 }
 
@@ -26,10 +33,59 @@ impl<'p> Delete<'p> {
     pub fn new(plan: &'p plan::Delete, input: BoxOperator<'p>) -> Self {
         let writer = RowWriter::new(&plan.table, &plan.checks, true);
         let done = may_repeat(&plan.input).then(HashSet::new);
-        Self { plan, input, writer, done, affected: 0 }
+        Self { plan, input, writer, done, keys: RowBuffer::new(), gone: VecDeque::new(), affected: 0 }
     }
 
-    fn delete(&mut self, batch: Batch, ctx: &mut ExecContext<'_>) -> Result<Option<Batch>> {
+    /// Deletes the rows of a batch; what has gone is ready to be returned.
+    fn delete(&mut self, batch: Batch, ctx: &mut ExecContext<'_>) -> Result<()> {
+        let key = self.plan.target.key;
+        if self.done.is_some() || !keys_of(&batch, key, &mut self.keys) {
+            let locked = self.delete_locked(batch, ctx)?;
+            self.deleted(locked);
+            return Ok(());
+        }
+        let tree = self.writer.access.table.tree;
+        let mut from = 0;
+        while from < batch.rows {
+            ctx.check()?;
+            let until = ctx.transaction()?.delete_batch(tree, &self.keys, from, ctx.snapshot()?)?;
+            if until > from {
+                let gone = columns::slice_batch(&batch, from, until.saturating_sub(from))?;
+                self.delete_rest(&gone, ctx)?;
+                self.deleted(Some(gone));
+            }
+            if until < batch.rows {
+                let one = columns::slice_batch(&batch, until, 1)?;
+                let locked = self.delete_locked(one, ctx)?;
+                self.deleted(locked);
+            }
+            from = until.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// The entries and so on of rows that are gone.
+    fn delete_rest(&mut self, gone: &Batch, ctx: &mut ExecContext<'_>) -> Result<()> {
+        let (target, width) = (&self.plan.target, self.writer.access.live.len());
+        let live = gone.columns.iter().skip(target.first).take(width).cloned().collect();
+        let mut keys = RowBuffer::new();
+        if self.writer.needs_old() {
+            keys_of(gone, target.key, &mut keys);
+        }
+        let live = Batch { rows: gone.rows, columns: live };
+        self.writer.delete_batch_rest(&live, &keys, ctx).map_err(Stop::into_error)
+    }
+
+    fn deleted(&mut self, batch: Option<Batch>) {
+        let Some(batch) = batch else { return };
+        self.affected = self.affected.saturating_add(batch.rows as u64);
+        if !self.plan.returning.is_empty() {
+            self.gone.push_back(batch);
+        }
+    }
+
+    /// Locks the rows of a batch and deletes those that are still there and still wanted.
+    fn delete_locked(&mut self, batch: Batch, ctx: &mut ExecContext<'_>) -> Result<Option<Batch>> {
         let target = &self.plan.target;
         let targets = [(target, Arc::clone(&self.writer.access))];
         let recheck = self.plan.recheck.as_ref();
@@ -48,23 +104,27 @@ impl<'p> Delete<'p> {
                 Vec::new()
             };
             self.writer.delete(key, &old, ctx).map_err(Stop::into_error)?;
-            self.affected = self.affected.saturating_add(1);
         }
         Ok(Some(batch))
     }
 }
 
+/// The keys in a column of keys; false where one is null, or where they are too long together.
+fn keys_of(batch: &Batch, column: usize, keys: &mut RowBuffer) -> bool {
+    keys.clear();
+    (0..batch.rows).all(|row| row_key(batch, column, row).is_some_and(|key| keys.push(key, &[])))
+}
+
 impl Operator for Delete<'_> {
     fn next(&mut self, ctx: &mut ExecContext<'_>) -> Result<Option<Batch>> {
-        while let Some(batch) = pull(&mut self.input, ctx)? {
-            if let Some(batch) = self.delete(batch, ctx)?
-                && !self.plan.returning.is_empty()
-            {
+        loop {
+            if let Some(batch) = self.gone.pop_front() {
                 let columns = eval_all(&self.plan.returning, &batch, ctx)?;
                 return Ok(Some(Batch { rows: batch.rows, columns }));
             }
+            let Some(batch) = pull(&mut self.input, ctx)? else { return Ok(None) };
+            self.delete(batch, ctx)?;
         }
-        Ok(None)
     }
 
     fn affected(&self) -> u64 {

@@ -193,7 +193,7 @@ fn ranges(bounds: &KeyBounds, parts: &[KeyPart], ctx: &mut ExecContext<'_>) -> R
         }
     }
     let mut limits = [None, None];
-    if bounds.lower.is_some() || bounds.upper.is_some() {
+    if bounds.lower.is_some() || bounds.upper.is_some() || bounds.not_null {
         let Some(part) = next.next() else { return Ok(Vec::new()) };
         let sides = [&bounds.lower, &bounds.upper];
         for (limit, side) in limits.iter_mut().zip(sides) {
