@@ -284,6 +284,36 @@ fn a_row_that_is_not_in_memory_is_read_by_a_worker() {
 }
 
 #[test]
+fn what_a_write_looks_up_on_the_disk_is_read_by_a_worker() {
+    let directory = tempfile::tempdir().unwrap();
+    let (engine, database) = open(directory.path());
+    let mut s = connect(&database);
+    ok(&mut s, "create table t (a int primary key, b int); create unique index on t (b)");
+    ok(&mut s, "create table u (a int primary key, b int); create unique index on u (b)");
+    ok(&mut s, "insert into t select i, i from generate_series(1, 1000) i; insert into u select a, b from t");
+    engine.checkpoint().unwrap();
+    engine.shrink_memory(0).unwrap();
+    let query = QueryContext::unlimited();
+    // The first finds the key's row, the second the index entry's, the third both, with the row itself in the cache by then.
+    for (statement, expected) in [
+        ("insert into t values (500, -1)", "23505"),
+        ("insert into u values (-1, 500)", "23505"),
+        ("insert into t values (-2, 501)", "23505"),
+    ] {
+        s.parse("", statement, &[]).unwrap();
+        s.bind("", "", &[], &[]).unwrap();
+        let mut rows = Rows::default();
+        let step = s.execute("", 0, &query, &mut rows, Mode::Inline).unwrap();
+        assert!(matches!(step, Step::Offload), "{statement}: the disk was read on the connection's task");
+        let done = s.execute("", 0, &query, &mut rows, Mode::Worker);
+        assert_eq!(state(&done.unwrap_err()), expected, "{statement}");
+        sync(&mut s);
+    }
+    assert_eq!(ok(&mut s, "select count(*), sum(a), sum(b) from t")[0][0], Datum::Int8(1000));
+    assert_eq!(ok(&mut s, "select count(*), sum(a), sum(b) from u")[0][0], Datum::Int8(1000));
+}
+
+#[test]
 fn advisory_locks_keep_other_sessions_out_until_they_are_given_back() {
     let directory = tempfile::tempdir().unwrap();
     let (_engine, database) = open(directory.path());

@@ -1,6 +1,7 @@
 //! Point plans: statements on one row by its key, run inline on the connection's task: no batch, no operator, no
-//! blocking. A row that has to be read from the disk is read by a worker, which runs the plan again. Where a lock is held by another, the answer is the wait; afterwards the plan is run again from its start, which is
-//! safe because what it wrote has been undone.
+//! blocking. A row that has to be read from the disk is read by a worker, which runs the plan again. Where a lock is held by
+//! another, the answer is the wait; afterwards the plan is run again from its start, which is safe because what it wrote has
+//! been undone.
 
 use super::access::Access;
 use super::constraints::check_row;
@@ -131,7 +132,7 @@ fn lock(access: &Access, key: &[u8], ctx: &mut ExecContext<'_>) -> Result<Option
     }
 }
 
-/// Runs writes to several trees so that a wait in between leaves nothing behind.
+/// Runs writes to several trees so that a wait in between, for a lock or for the disk, leaves nothing behind.
 fn all_or_nothing(
     several: bool,
     ctx: &mut ExecContext<'_>,
@@ -143,7 +144,7 @@ fn all_or_nothing(
     let transaction = ctx.transaction()?;
     let savepoint: Savepoint = transaction.savepoint();
     let result = write(ctx);
-    if matches!(result, Err(Stop::Wait(_))) {
+    if result.is_err() {
         transaction.rollback_to(&savepoint);
     }
     transaction.release(savepoint);

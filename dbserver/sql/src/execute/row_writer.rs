@@ -128,7 +128,20 @@ impl<'p> RowWriter<'p> {
         if self.blocking { Ok(ctx.wait(wait)?) } else { Err(Stop::Wait(wait)) }
     }
 
+    /// Where the writer must not block, what a write looks up in the files is in memory after this.
+    fn read_ahead(&self, tree: TreeId, key: &[u8], ctx: &ExecContext<'_>) -> Result<(), Stop> {
+        let transaction = ctx.transaction()?;
+        if self.blocking || transaction.read_ahead(tree, key, false)? {
+            return Ok(());
+        }
+        ctx.eval.session.wait_begin("IO", "DataFileRead")?;
+        let read = transaction.read_ahead(tree, key, true);
+        ctx.eval.session.wait_end();
+        Ok(read.map(drop)?)
+    }
+
     fn put(&self, tree: TreeId, key: &[u8], value: &[u8], ctx: &ExecContext<'_>) -> Result<(), Stop> {
+        self.read_ahead(tree, key, ctx)?;
         let transaction = ctx.transaction()?;
         while let Write::Blocked(wait) = transaction.put(tree, key, value)? {
             self.blocked(wait, ctx)?;
@@ -152,6 +165,7 @@ impl<'p> RowWriter<'p> {
         value: &[u8],
         ctx: &ExecContext<'_>,
     ) -> Result<Option<Vec<u8>>, Stop> {
+        self.read_ahead(tree, key, ctx)?;
         let transaction = ctx.transaction()?;
         loop {
             match transaction.insert_unique(tree, key, value)? {
@@ -173,6 +187,7 @@ impl<'p> RowWriter<'p> {
     ) -> Result<(), Stop> {
         let Some(writer) = self.indexes.get(number) else { return Ok(()) };
         let tree = writer.index.tree;
+        self.read_ahead(tree, &self.entry, ctx)?;
         let transaction = ctx.transaction()?;
         loop {
             if unique

@@ -41,8 +41,8 @@ impl Transaction {
     /// it. The length of the buffer where all are deleted.
     ///
     /// # Errors
-    /// [`crate::Error::OutOfMemory`], [`crate::Error::ReadWriteConflict`], [`crate::Error::TransactionEnded`]; as reading and writing
-    /// files. The rows before the one at hand are deleted.
+    /// [`crate::Error::SnapshotTooOld`], [`crate::Error::OutOfMemory`], [`crate::Error::ReadWriteConflict`],
+    /// [`crate::Error::TransactionEnded`]; as reading and writing files. The rows before the one at hand are deleted.
     pub fn delete_batch(
         &self,
         tree: TreeId,
@@ -68,6 +68,8 @@ impl Transaction {
             let told = writer.ask(&(index..end).map(key).collect::<Vec<_>>(), seen)?;
             let mut change = Change::default();
             let mut latched = target.rows.write();
+            // One that was ended keeps no deletions: a row that is not in memory may have had one.
+            snapshot.check()?;
             let begun = index;
             while index < end {
                 let below = match &told {

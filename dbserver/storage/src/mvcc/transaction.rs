@@ -16,6 +16,7 @@ use super::write::{Applied, Below, Want, Writer, newest};
 use crate::engine::{KEY_MAX, Shared, VALUE_MAX};
 use crate::error::{Error, LockName, Result};
 use crate::key::{Key, KeyRange, RowBuffer, TreeId, Value};
+use crate::lsm::FileView;
 use crate::memtable::{Change, Tree};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -268,6 +269,20 @@ impl Transaction {
         };
         work.depends_on = work.depends_on.max(timestamp);
         Ok(value)
+    }
+
+    /// Whether a write of the row will find in memory what it looks up in the files. Where `may_read`, it is read now, for a caller
+    /// that must not wait for the disk later.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`], but for snapshots.
+    pub fn read_ahead(&self, tree: TreeId, key: &[u8], may_read: bool) -> Result<bool> {
+        let Some(tree) = self.shared.trees.get(tree) else { return Ok(true) };
+        if !tree.is_partial() || tree.rows.read().get(key).is_some() {
+            return Ok(true);
+        }
+        let view = FileView { timestamp: u64::MAX, own: None };
+        self.shared.files.get(tree.id, key, &view, may_read).map(|found| found.is_some())
     }
 
     /// [`Transaction::put`] of the buffer's rows from index `from` on, with few latch acquisitions. Fastest when the
