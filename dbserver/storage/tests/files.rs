@@ -12,11 +12,12 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use plimsoll_storage::io::Io;
+use plimsoll_storage::io::{Io, RealIo};
 use plimsoll_storage::{
     Direction, Engine, Error, Isolation, KeyRange, Load, LockMode, LockOutcome, Options, RowBuffer, Snapshot,
     Transaction, TreeId, WaitPolicy, Write,
 };
+use rand::prelude::*;
 use support::{Faults, SimIo};
 
 const TREE: TreeId = TreeId(1);
@@ -308,6 +309,64 @@ fn deletions_meet_what_they_delete_when_nothing_else_is_due() {
     assert_eq!(engine.stats().files.iter().sum::<u64>(), 2);
     while engine.compact().unwrap() {}
     assert_eq!(engine.stats().files.iter().sum::<u64>(), 0);
+}
+
+/// A merge keeps them, and the rows, as long as a snapshot sees those.
+#[test]
+fn deletions_go_from_the_last_level() {
+    let engine = open(&SimIo::new(6), 1 << 20);
+    let mut random = StdRng::seed_from_u64(1);
+    let txn = engine.begin(Isolation::ReadCommitted);
+    (0..30).for_each(|key| put(&txn, key, &random.random::<[u8; 200]>()));
+    commit(&engine, &txn);
+    engine.shrink_memory(0).unwrap();
+    let reader = engine.begin(Isolation::RepeatableRead);
+    drop(reader.snapshot());
+    let txn = engine.begin(Isolation::ReadCommitted);
+    (0..30u32).for_each(|key| assert!(matches!(txn.delete(TREE, &key.to_be_bytes()), Ok(Write::Done))));
+    commit(&engine, &txn);
+    engine.shrink_memory(0).unwrap();
+    // Four files make a merge, in which the snapshot keeps rows and deletions.
+    for key in 100..102 {
+        let txn = engine.begin(Isolation::ReadCommitted);
+        put(&txn, key, b"v");
+        commit(&engine, &txn);
+        engine.checkpoint().unwrap();
+    }
+    while engine.compact().unwrap() {}
+    assert_eq!(keys(&reader.snapshot()), 30);
+    let bytes = || engine.stats().file_bytes.iter().sum::<u64>();
+    let before = bytes();
+    assert!(before > 30 * 200, "{before}");
+    drop(reader);
+    while engine.compact().unwrap() {}
+    assert!(bytes() < before / 4, "{} of {before}", bytes());
+    assert_eq!(keys(&engine.begin(Isolation::ReadCommitted).snapshot()), 2);
+}
+
+#[test]
+fn deletions_that_a_snapshot_held_back_go_when_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::open(RealIo::shared(), dir.path(), Options::default()).unwrap();
+    assert_eq!(engine.allocate_tree().unwrap(), TREE);
+    fill(&engine, 30, &[7; 50]);
+    let reader = engine.begin(Isolation::RepeatableRead);
+    assert_eq!(keys(&reader.snapshot()), 30);
+    let txn = engine.begin(Isolation::ReadCommitted);
+    (0..30u32).for_each(|key| assert!(matches!(txn.delete(TREE, &key.to_be_bytes()), Ok(Write::Done))));
+    commit(&engine, &txn);
+    engine.checkpoint().unwrap();
+    let files = || engine.stats().files.iter().sum::<u64>();
+    // What there is to do with them now is soon done.
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(files() > 0);
+    assert_eq!(keys(&reader.snapshot()), 30);
+    drop(reader);
+    let begun = std::time::Instant::now();
+    while files() > 0 {
+        assert!(begun.elapsed().as_secs() < 60, "nobody merges them");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
 }
 
 #[test]

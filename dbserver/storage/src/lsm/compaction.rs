@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::merge::{Merge, Span};
 use super::output::Output;
-use super::pick::{Job, pick};
+use super::pick::{Job, pick, waits_for};
 use crate::engine::Shared;
 use crate::error::Result;
 use crate::key::{Direction, TreeId};
@@ -18,7 +18,7 @@ use crate::sync::atomic::Ordering;
 const CHECK_KEYS: u64 = 1024;
 
 impl Shared {
-    /// One unit of compaction; false where nothing is to do.
+    /// One unit of compaction; false where nothing is to do before a snapshot ends.
     pub fn compact(&self) -> Result<bool> {
         let files = &self.files;
         let _one = files.compacting.lock();
@@ -28,7 +28,10 @@ impl Shared {
         let dropped = self.trees.dropped(oldest.min(files.flushed()));
         let is_dropped = |tree: TreeId| dropped.binary_search(&tree).is_ok();
         let Some(job) = pick(&set, files.flushed(), oldest, self.options.level_bytes, &is_dropped) else {
-            return Ok(false);
+            // The snapshots that held it back may have ended meanwhile.
+            let held = waits_for(&set, oldest).unwrap_or(u64::MAX);
+            files.compaction_waits_for.store(held, Ordering::Release);
+            return Ok(held <= self.snapshots.oldest());
         };
         match job {
             Job::Drop(tables) => files.install(|set, _| set.remove(&tables))?,

@@ -54,6 +54,8 @@ pub(crate) struct Files {
     flushing: Mutex<()>,
     /// Held while files are merged.
     compacting: Mutex<()>,
+    /// There is more to merge when all snapshots see this commit.
+    compaction_waits_for: AtomicU64,
     /// All commits up to this one are in files.
     flushed: AtomicU64,
     /// The directory may be another engine's. Set while the manifest is held.
@@ -94,6 +96,7 @@ impl Files {
             manifest: Mutex::new(manifest),
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
+            compaction_waits_for: AtomicU64::new(u64::MAX),
             closed: AtomicBool::new(false),
             counters: Counters::default(),
         }
@@ -107,6 +110,12 @@ impl Files {
     /// Files of L0 that wait for a compaction.
     pub fn l0_backlog(&self) -> usize {
         pick::l0_backlog(&self.set.load(), self.flushed())
+    }
+
+    /// Whether snapshots from this timestamp on hold back no compaction that older ones did; says so once.
+    pub fn is_released(&self, oldest: u64) -> bool {
+        let held = self.compaction_waits_for.load(Ordering::Acquire);
+        held <= oldest && self.compaction_waits_for.swap(u64::MAX, Ordering::AcqRel) != u64::MAX
     }
 
     /// All commits up to this one are in files.

@@ -65,17 +65,49 @@ pub(super) fn pick(
         level if score > 1.0 => from_level(set, level, |_| true),
         _ => None,
     });
-    // Nothing has to move; but where most of a file are deletions that everyone sees, they go on to what they delete.
-    let deletes = |table: &Table| {
-        let seen = table.newest_commit().is_some_and(|commit| commit <= oldest);
-        seen && table.meta.tombstones * 2 > table.meta.entries
-    };
+    // Nothing has to move; but where most of a file are deletions that everyone sees, they go on to what they delete, and in the
+    // last level they go away.
+    let is_seen = |table: &Table| !table.has_news(oldest);
+    let deletes = |table: &Table| is_seen(table) && is_of_deletions(table);
     needed
         .or_else(|| {
             let waits = |group: &&Group<'_>| group.waiting().iter().any(|table| deletes(table));
             groups.iter().rev().find(waits).map(|group| from_l0(set, &l0, group))
         })
         .or_else(|| (1..levels).find_map(|level| from_level(set, level, deletes)))
+        .or_else(|| {
+            let (level, tables) = last_level(set)?;
+            let wastes = |table: &&Arc<Table>| !table.is_damaged() && is_seen(table) && is_wasteful(table);
+            let table = tables.iter().find(wastes)?;
+            Some(Job::Merge { sources: vec![vec![Arc::clone(table)]], level, around: Vec::new() })
+        })
+}
+
+/// The level with nothing below it, and its files.
+fn last_level(set: &FileSet) -> Option<(u8, &[Arc<Table>])> {
+    let level = set.levels.iter().rposition(|tables| !tables.is_empty())?;
+    Some((u8::try_from(level + 1).ok()?, set.levels.get(level)?))
+}
+
+/// Whether most of a file are deletions.
+fn is_of_deletions(table: &Table) -> bool {
+    table.meta.tombstones * 2 > table.meta.entries
+}
+
+/// Whether so much of a file are deletions and what they hide that it is worth writing without them, in the last level.
+fn is_wasteful(table: &Table) -> bool {
+    table.meta.tombstones * 8 > table.meta.entries
+}
+
+/// The first commit that a snapshot has to see for there to be more to do: deletions wait for it.
+pub(super) fn waits_for(set: &FileSet, oldest: u64) -> Option<u64> {
+    let last = last_level(set).map_or(0, |(level, _)| level);
+    let held =
+        set.all().filter(|(level, table)| is_of_deletions(table) || (*level == last && is_wasteful(table)));
+    held.map(|(_, table)| table)
+        .filter_map(|table| table.newest_commit())
+        .filter(|commit| *commit > oldest)
+        .min()
 }
 
 fn overlapping<'a>(tables: &'a [Arc<Table>], with: &'a [Arc<Table>]) -> impl Iterator<Item = &'a Arc<Table>> {

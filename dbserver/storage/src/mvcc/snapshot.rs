@@ -41,7 +41,11 @@ impl Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        self.shared.snapshots.release(self.timestamp, self.held);
+        let shared = &self.shared;
+        shared.snapshots.release(self.timestamp, self.held);
+        if shared.files.is_released(shared.snapshots.oldest()) {
+            shared.ask_to_compact();
+        }
     }
 }
 
