@@ -6,7 +6,11 @@
 //! read a value that another overwrote (rw). A cycle of them is an anomaly, named by its weakest kind (Adya, "Weak
 //! consistency", 1999): only ww is G0, with wr G1c, with one rw G-single, with more of them G2.
 
+mod cycles;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use cycles::{Cycle, Edge, Edges};
 
 /// One transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +60,15 @@ pub enum Anomaly {
     Lost,
 }
 
-/// How two transactions depend on each other, weakest last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Edge {
-    Ww,
-    Wr,
-    Rw,
+impl From<Cycle> for Anomaly {
+    fn from(cycle: Cycle) -> Anomaly {
+        match cycle {
+            Cycle::G0 => Anomaly::G0,
+            Cycle::G1c => Anomaly::G1c,
+            Cycle::GSingle => Anomaly::GSingle,
+            Cycle::G2 => Anomaly::G2,
+        }
+    }
 }
 
 /// A committed transaction's reads of others' values, without those that follow a write of its own.
@@ -147,7 +154,7 @@ pub fn check(history: &[Txn], last: Option<&BTreeMap<u32, Vec<u64>>>) -> BTreeMa
         }
     }
 
-    let mut edges: BTreeMap<(usize, usize), BTreeSet<Edge>> = BTreeMap::new();
+    let mut edges = Edges::new();
     let mut add = |from: usize, to: usize, edge: Edge| {
         if from != to {
             edges.entry((from, to)).or_default().insert(edge);
@@ -175,7 +182,8 @@ pub fn check(history: &[Txn], last: Option<&BTreeMap<u32, Vec<u64>>>) -> BTreeMa
             }
         }
     }
-    classify(history.len(), &edges, &mut found);
+    let cycles = cycles::find(history.len(), &edges);
+    found.extend(cycles.into_iter().map(|(cycle, example)| (cycle.into(), example)));
     found
 }
 
@@ -189,126 +197,6 @@ fn sees_itself(txn: &Txn) -> bool {
         }
         Op::Read(key, list) => own.get(key).is_none_or(|own| list.ends_with(own)),
     })
-}
-
-/// Finds cycles, by the weakest edges they need.
-fn classify(
-    count: usize,
-    edges: &BTreeMap<(usize, usize), BTreeSet<Edge>>,
-    found: &mut BTreeMap<Anomaly, Vec<usize>>,
-) {
-    let graph = |up_to: Edge| {
-        let mut targets = vec![Vec::new(); count];
-        for ((from, to), kinds) in edges {
-            if kinds.iter().any(|kind| *kind <= up_to) {
-                targets[*from].push(*to);
-            }
-        }
-        targets
-    };
-    let written = graph(Edge::Ww);
-    let read = graph(Edge::Wr);
-    let all = graph(Edge::Rw);
-    for (anomaly, graph) in [(Anomaly::G0, &written), (Anomaly::G1c, &read)] {
-        if let Some(cycle) = components(graph).into_iter().next() {
-            found.entry(anomaly).or_insert(cycle);
-        }
-    }
-    let mut single = BTreeSet::new();
-    for component in components(&all) {
-        let members: BTreeSet<usize> = component.iter().copied().collect();
-        for ((from, to), kinds) in edges {
-            let inside = members.contains(from) && members.contains(to) && kinds.contains(&Edge::Rw);
-            if inside && let Some(mut path) = path(&read, *to, *from) {
-                path.insert(0, *from);
-                single.extend(component.iter().copied());
-                found.entry(Anomaly::GSingle).or_insert(path);
-            }
-        }
-        if component.iter().all(|member| !single.contains(member))
-            && components_within(&read, &members).is_empty()
-        {
-            found.entry(Anomaly::G2).or_insert(component);
-        }
-    }
-}
-
-fn components_within(graph: &[Vec<usize>], members: &BTreeSet<usize>) -> Vec<Vec<usize>> {
-    components(graph)
-        .into_iter()
-        .filter(|component| component.iter().any(|node| members.contains(node)))
-        .collect()
-}
-
-/// The shortest path from one node to another.
-fn path(graph: &[Vec<usize>], from: usize, to: usize) -> Option<Vec<usize>> {
-    let mut before: HashMap<usize, usize> = HashMap::new();
-    let mut queue = std::collections::VecDeque::from([from]);
-    while let Some(node) = queue.pop_front() {
-        if node == to {
-            let mut path = vec![to];
-            while let Some(previous) =
-                path.last().filter(|node| **node != from).and_then(|node| before.get(node))
-            {
-                path.push(*previous);
-            }
-            path.reverse();
-            return Some(path);
-        }
-        for next in &graph[node] {
-            if *next != from && !before.contains_key(next) {
-                before.insert(*next, node);
-                queue.push_back(*next);
-            }
-        }
-    }
-    None
-}
-
-/// The strongly connected components with more than one node (Tarjan 1972, without recursion).
-fn components(graph: &[Vec<usize>]) -> Vec<Vec<usize>> {
-    const NEW: usize = usize::MAX;
-    let mut index = vec![NEW; graph.len()];
-    let mut low = vec![0; graph.len()];
-    let mut on_stack = vec![false; graph.len()];
-    let (mut stack, mut next, mut found) = (Vec::new(), 0, Vec::new());
-    for root in 0..graph.len() {
-        if index[root] != NEW {
-            continue;
-        }
-        let mut calls = vec![(root, 0)];
-        while let Some((node, edge)) = calls.last_mut() {
-            let node = *node;
-            if *edge == 0 {
-                (index[node], low[node]) = (next, next);
-                next += 1;
-                stack.push(node);
-                on_stack[node] = true;
-            }
-            if let Some(target) = graph[node].get(*edge).copied() {
-                *edge += 1;
-                if index[target] == NEW {
-                    calls.push((target, 0));
-                } else if on_stack[target] {
-                    low[node] = low[node].min(index[target]);
-                }
-                continue;
-            }
-            calls.pop();
-            if let Some((parent, _)) = calls.last() {
-                low[*parent] = low[*parent].min(low[node]);
-            }
-            if low[node] == index[node] {
-                let at = stack.iter().rposition(|other| *other == node).unwrap_or(0);
-                let component = stack.split_off(at);
-                component.iter().for_each(|member| on_stack[*member] = false);
-                if component.len() > 1 {
-                    found.push(component);
-                }
-            }
-        }
-    }
-    found
 }
 
 #[cfg(test)]
