@@ -17,8 +17,10 @@
 
 mod history;
 mod life;
+mod read;
 #[path = "../support/mod.rs"]
 mod support;
+mod write;
 
 use std::ops::Range;
 use std::panic::catch_unwind;
