@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use plimsoll_storage::io::Io;
 use plimsoll_storage::{
-    Direction, Engine, Error, Isolation, KeyRange, Options, RowBuffer, Snapshot, Transaction, TreeId, Write,
+    Direction, Engine, Error, Insert, Isolation, KeyRange, LockMode, Options, RowBuffer, Snapshot,
+    Transaction, TreeId, WaitPolicy, Write,
 };
 use support::{Faults, SimIo};
 
@@ -134,4 +135,31 @@ fn a_snapshot_that_was_ended_answers_nothing_any_more() {
     assert_eq!(youngest.get(TREE, &key(0)).unwrap().as_deref(), Some(&b"2"[..]));
     assert_eq!(begin(&engine).snapshot().get(TREE, &key(0)).unwrap().as_deref(), Some(&b"3"[..]));
     assert_eq!(Error::SnapshotTooOld.sqlstate(), "72000");
+}
+
+#[test]
+fn who_cannot_know_whether_a_row_was_deleted_since_does_not_write_it() {
+    let engine = open(&SimIo::new(1));
+    put(&engine, 0..2, b"old").unwrap();
+    for isolation in [Isolation::RepeatableRead, Isolation::Serializable] {
+        put(&engine, 0..1, b"old").unwrap();
+        let txn = engine.begin(isolation);
+        assert!(txn.snapshot().get(TREE, &key(0)).unwrap().is_some());
+        let other = begin(&engine);
+        assert!(matches!(other.delete(TREE, &key(0)), Ok(Write::Done)));
+        other.commit().unwrap().wait().unwrap();
+        assert!(matches!(txn.put(TREE, &key(0), b"new"), Err(Error::WriteConflict)));
+        // The deletion is forgotten, and with it that there was a conflict.
+        engine.end_oldest_snapshot().unwrap();
+        put(&engine, 1..2, b"next").unwrap();
+        assert!(matches!(txn.put(TREE, &key(0), b"new"), Err(Error::SnapshotTooOld)));
+        assert!(matches!(txn.delete(TREE, &key(0)), Err(Error::SnapshotTooOld)));
+        let locked = txn.lock_row(TREE, &key(0), LockMode::Update, WaitPolicy::Wait);
+        assert!(matches!(locked, Err(Error::SnapshotTooOld)));
+        // An insert asks for the newest row, whatever it was before.
+        assert!(matches!(txn.insert_unique(TREE, &key(0), b"new"), Ok(Insert::Inserted)));
+    }
+    let txn = engine.begin(Isolation::ReadCommitted);
+    drop(txn.snapshot());
+    assert!(matches!(txn.put(TREE, &key(0), b"new"), Ok(Write::Done)));
 }

@@ -166,7 +166,8 @@ impl Transaction {
     /// transaction (after an Update lock) cannot block.
     ///
     /// # Errors
-    /// [`Error::WriteConflict`] in REPEATABLE READ and above where the row was changed after the snapshot;
+    /// [`Error::WriteConflict`] in REPEATABLE READ and above where the row was changed after the snapshot, and
+    /// [`Error::SnapshotTooOld`] where it does not exist and that was ended, so that it may have been deleted since;
     /// [`Error::ReadWriteConflict`] in SERIALIZABLE; [`Error::Deadlock`] where the wait would never end; [`Error::OutOfMemory`].
     pub fn lock_row(
         &self,

@@ -136,11 +136,24 @@ impl Writer<'_> {
     /// The newest commit of the row: what comes of it is durable only after it, and in REPEATABLE READ it must be in the snapshot.
     fn meet(&mut self, timestamp: u64, want: Want<'_>) -> Result<()> {
         self.work.depends_on = self.work.depends_on.max(timestamp);
-        let newest = matches!(want, Want::Insert(_) | Want::DeleteNewest);
-        if self.first_updater_wins && timestamp > self.snapshot && !newest {
+        if self.must_have_seen(want) && timestamp > self.snapshot {
             return Err(Error::WriteConflict);
         }
         Ok(())
+    }
+
+    /// The row is nowhere: nobody can tell any more whether it was deleted after a snapshot that was ended. To be called
+    /// after looking for it.
+    fn miss(&self, want: Want<'_>) -> Result<()> {
+        if self.must_have_seen(want) && self.shared.snapshots.is_ended(self.snapshot) {
+            return Err(Error::SnapshotTooOld);
+        }
+        Ok(())
+    }
+
+    /// Whether the newest commit of the row has to be in the snapshot.
+    fn must_have_seen(&self, want: Want<'_>) -> bool {
+        self.first_updater_wins && !matches!(want, Want::Insert(_) | Want::DeleteNewest)
     }
 
     /// The row is ours to change.
@@ -201,12 +214,12 @@ impl Writer<'_> {
         change: &mut Change,
     ) -> Result<Applied> {
         if !self.tree.is_partial() {
-            return Ok(self.apply_to_new(rows, key, want, change));
+            return self.apply_to_new(rows, key, want, change);
         }
         let answer = below.filter(|(departures, _)| *departures == self.tree.departures());
         let head = match answer {
             None => return Ok(Applied::Below),
-            Some((_, Newest::None)) => return Ok(self.apply_to_new(rows, key, want, change)),
+            Some((_, Newest::None)) => return self.apply_to_new(rows, key, want, change),
             Some((_, Newest::Foreign(holder))) => return Ok(Applied::Foreign(holder)),
             Some((_, Newest::Committed(timestamp, cell))) => {
                 self.meet(timestamp, want)?;
@@ -230,21 +243,28 @@ impl Writer<'_> {
     }
 
     /// There is no such row anywhere.
-    fn apply_to_new(&mut self, rows: &mut BTree, key: &[u8], want: Want<'_>, change: &mut Change) -> Applied {
+    fn apply_to_new(
+        &mut self,
+        rows: &mut BTree,
+        key: &[u8],
+        want: Want<'_>,
+        change: &mut Change,
+    ) -> Result<Applied> {
+        self.miss(want)?;
         let cell = match want {
             Want::Put(value) | Want::Insert(value) => {
                 self.log_put(self.tree.id, key, value, true);
                 Cell::Live(Value::new(value))
             }
-            Want::Delete | Want::DeleteNewest => return Applied::Done,
+            Want::Delete | Want::DeleteNewest => return Ok(Applied::Done),
             // There is nothing to share.
-            Want::Share => return Applied::Locked { current: None, changed: false },
+            Want::Share => return Ok(Applied::Locked { current: None, changed: false }),
             Want::Lock => Cell::Lock,
         };
         let locked = matches!(cell, Cell::Lock);
         let row = self.new_row(key, cell, change);
         rows.insert(row);
-        if locked { Applied::Locked { current: None, changed: false } } else { Applied::Done }
+        Ok(if locked { Applied::Locked { current: None, changed: false } } else { Applied::Done })
     }
 
     /// A row with nothing but our version.
