@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use super::slots::TxnState;
-use super::types::ObjectLock;
+use super::types::{ObjectLock, WaitPolicy};
 use crate::error::{Error, LockName, Result, WaitsFor};
 use crate::io::Io;
 use crate::sync::Mutex;
@@ -120,13 +120,15 @@ impl LockManager {
     }
 
     /// Takes a row in share mode (nobody holds it alone: the caller looked, under the tree's latch), or queues behind
-    /// a writer that waits for it, so that sharers cannot starve it. Answers `true` where it is a new holder.
+    /// a writer that waits for it, so that sharers cannot starve it. Answers `true` where it is a new holder, and no wait where
+    /// it would have to but is not to queue.
     pub fn share(
         self: &Arc<Self>,
         io: &Arc<dyn Io>,
         txn: &Arc<TxnState>,
         name: LockName,
-    ) -> Result<Result<bool, LockWait>> {
+        policy: WaitPolicy,
+    ) -> Result<Result<bool, Option<LockWait>>> {
         let mut inner = self.inner.lock();
         if inner.shares.get(&name).is_some_and(|holders| holders.contains(&txn.id)) {
             return Ok(Ok(false));
@@ -135,7 +137,12 @@ impl LockManager {
             queue.owner != txn.id && queue.waiters.iter().any(|waiter| waiter.mode == ObjectLock::Exclusive)
         });
         if contended && inner.shares.contains_key(&name) {
-            return self.enqueue(&mut inner, io, txn, name, ObjectLock::Shared, None).map(Err);
+            return match policy {
+                WaitPolicy::Wait => self
+                    .enqueue(&mut inner, io, txn, name, ObjectLock::Shared, None)
+                    .map(|wait| Err(Some(wait))),
+                WaitPolicy::Skip => Ok(Err(None)),
+            };
         }
         txn.in_lock_manager.store(true, Ordering::SeqCst);
         inner.held.entry(txn.id).or_default().shares.push(name.clone());

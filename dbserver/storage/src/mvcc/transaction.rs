@@ -178,7 +178,7 @@ impl Transaction {
     ) -> Result<LockOutcome> {
         let want = match mode {
             LockMode::Update => Want::Lock,
-            LockMode::Share => Want::Share,
+            LockMode::Share => Want::Share(wait),
         };
         loop {
             let mut work = self.work()?;
@@ -545,7 +545,7 @@ impl Transaction {
         match applied {
             Applied::Foreign(holder) => {
                 let mode =
-                    if matches!(want, Want::Share) { ObjectLock::Shared } else { ObjectLock::Exclusive };
+                    if matches!(want, Want::Share(_)) { ObjectLock::Shared } else { ObjectLock::Exclusive };
                 shared.locks.block_on_row(&shared.io, &self.state, &holder, name, mode)
             }
             Applied::Shared => shared.locks.block_on_shares(&shared.io, &self.state, name),
@@ -622,7 +622,7 @@ impl Transaction {
 pub(super) fn check_size(key: &[u8], want: Want<'_>) -> Result<Option<usize>> {
     let value_bytes = match want {
         Want::Put(value) | Want::Insert(value) => value.len(),
-        Want::Delete | Want::DeleteNewest | Want::Lock | Want::Share => return Ok(None),
+        Want::Delete | Want::DeleteNewest | Want::Lock | Want::Share(_) => return Ok(None),
     };
     for (what, bytes, limit) in [("key", key.len(), KEY_MAX), ("value", value_bytes, VALUE_MAX)] {
         if bytes > limit {

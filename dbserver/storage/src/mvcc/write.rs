@@ -6,6 +6,7 @@ use super::Stamp;
 use super::garbage::forget;
 use super::locks::LockWait;
 use super::slots::TxnState;
+use super::types::WaitPolicy;
 use super::work::Work;
 use crate::engine::Shared;
 use crate::error::{Error, LockName, Result};
@@ -28,7 +29,7 @@ pub(crate) enum Want<'a> {
     /// Lock it alone.
     Lock,
     /// Lock it in share mode.
-    Share,
+    Share(WaitPolicy),
 }
 
 /// What came of it.
@@ -41,7 +42,7 @@ pub(crate) enum Applied {
     },
     /// This transaction has the row. Found out under the latch, where its slot cannot have been given to another.
     Foreign(Arc<TxnState>),
-    /// Others share it.
+    /// Others share it, and a writer may wait for it already.
     Shared,
     /// Queued behind a writer that waits for sharers.
     Queued(LockWait),
@@ -127,7 +128,7 @@ impl Writer<'_> {
         if !own {
             self.meet(row.head.stamp.timestamp().unwrap_or(0), want)?;
         }
-        if !matches!(want, Want::Share) && !own && self.is_shared(key) {
+        if !matches!(want, Want::Share(_)) && !own && self.is_shared(key) {
             return Ok(Applied::Shared);
         }
         self.apply_to_row(row, want, own, change)
@@ -183,17 +184,20 @@ impl Writer<'_> {
                     self.log_delete(&row.key);
                 }
             }
-            Want::Lock | Want::Share => {
+            Want::Lock | Want::Share(_) => {
                 let current = live(&row.head).cloned();
                 let changed = self.is_news(&row.head);
-                if matches!(want, Want::Share) && !own {
+                if let Want::Share(policy) = want
+                    && !own
+                {
                     let name = LockName::Row(self.tree.id, row.key.clone());
-                    match self.shared.locks.share(&self.shared.io, self.state, name)? {
+                    match self.shared.locks.share(&self.shared.io, self.state, name, policy)? {
                         Ok(true) => {
                             self.tree.shares.fetch_add(1, Ordering::SeqCst);
                         }
                         Ok(false) => {}
-                        Err(wait) => return Ok(Applied::Queued(wait)),
+                        Err(Some(wait)) => return Ok(Applied::Queued(wait)),
+                        Err(None) => return Ok(Applied::Shared),
                     }
                 } else if !own {
                     self.push(row, Cell::Lock, change);
@@ -258,7 +262,7 @@ impl Writer<'_> {
             }
             Want::Delete | Want::DeleteNewest => return Ok(Applied::Done),
             // There is nothing to share.
-            Want::Share => return Ok(Applied::Locked { current: None, changed: false }),
+            Want::Share(_) => return Ok(Applied::Locked { current: None, changed: false }),
             Want::Lock => Cell::Lock,
         };
         let locked = matches!(cell, Cell::Lock);
