@@ -1,6 +1,6 @@
 //! What was committed, in order, and how much of it is promised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use plimsoll_storage::{CommitTicket, Durability};
 
@@ -67,6 +67,10 @@ pub struct History {
     pending: Vec<Pending>,
     /// How many of the pending commits everyone sees: an asynchronous one shows those before it as well.
     visible: usize,
+    /// How many there were before the pending ones. The place of a commit in the order is how many there are with it.
+    settled: u64,
+    /// Place of the newest commit in this life that changed a row.
+    changed: HashMap<(u64, Vec<u8>), u64>,
     /// The highest tree ever handed out.
     pub highest_tree: u64,
     /// The highest tree that a durable commit has named: only lower ones must never be handed out again.
@@ -76,10 +80,18 @@ pub struct History {
 impl History {
     pub fn new(seed: u64) -> History {
         let (durable, pending) = (Rows::new(), Vec::new());
-        History { seed, durable, pending, visible: 0, highest_tree: 0, committed_tree: 0 }
+        let (highest_tree, committed_tree) = (0, 0);
+        let changed = HashMap::new();
+        History { seed, durable, pending, visible: 0, settled: 0, changed, highest_tree, committed_tree }
     }
 
     pub fn add(&mut self, ops: Vec<Op>, ticket: CommitTicket, durability: Durability) {
+        let place = self.newest_place() + 1;
+        for op in &ops {
+            if let Op::Put(tree, key, _) | Op::Delete(tree, key) = op {
+                self.changed.insert((*tree, key.clone()), place);
+            }
+        }
         // What drops trees waits for the disk, however it is asked for.
         let drops = ops.iter().any(|op| matches!(op, Op::Drop(_)));
         if durability == Durability::Asynchronous && !drops {
@@ -94,6 +106,26 @@ impl History {
     /// An asynchronous commit has come: everyone sees all commits so far.
     pub fn seen(&mut self) {
         self.visible = self.pending.len();
+    }
+
+    /// Place of the newest commit.
+    pub fn newest_place(&self) -> u64 {
+        self.settled + self.pending.len() as u64
+    }
+
+    /// Place of the newest commit that a new snapshot sees.
+    pub fn visible_place(&self) -> u64 {
+        self.settled + self.visible as u64
+    }
+
+    /// Place of the newest commit in this life that changed a row; 0 where there is none.
+    pub fn changed(&self, tree: u64, key: &[u8]) -> u64 {
+        self.changed.get(&(tree, key.to_vec())).copied().unwrap_or(0)
+    }
+
+    /// The rows as of all commits that must survive.
+    pub fn durable(&self) -> &Rows {
+        &self.durable
     }
 
     /// What a new snapshot sees.
@@ -143,6 +175,7 @@ impl History {
             self.committed_tree = self.committed_tree.max(highest_tree(&pending.ops));
         }
         self.visible = self.visible.saturating_sub(count);
+        self.settled += count as u64;
     }
 
     /// What was found after a crash is what was promised and some of the commits after that, none of them without those before.
@@ -172,6 +205,8 @@ impl History {
             self.committed_tree = committed_tree;
         }
         self.durable = found;
+        self.settled = self.newest_place();
+        self.changed.clear();
         self.pending.clear();
         self.visible = 0;
     }

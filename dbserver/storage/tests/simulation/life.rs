@@ -13,23 +13,76 @@ use plimsoll_storage::{
 use rand::prelude::*;
 
 use crate::history::{History, Op, Rows, difference, highest_tree};
+use crate::lock::Waiting;
+use crate::serial::{self, Committed, Read};
 use crate::support::{Faults, SimIo};
 
 pub type Row = (Vec<u8>, Vec<u8>);
 
 pub struct Open {
+    /// What it waits for; it does nothing else meanwhile.
+    pub waiting: Option<Waiting>,
     pub txn: Transaction,
     /// What its one snapshot sees; none where each statement has its own.
     pub base: Option<Rows>,
     pub ops: Vec<Op>,
+    /// Place of the newest commit that its one snapshot sees.
+    pub snapshot: u64,
     /// Rows that it holds alone, by a write or a lock.
     pub held: Vec<(u64, Vec<u8>)>,
-    pub savepoint: Option<(Savepoint, usize, usize)>,
+    /// Rows that it holds with others.
+    pub shares: Vec<(u64, Vec<u8>)>,
+    /// The same with those that it may have given up when it went back to a savepoint.
+    pub shared: Vec<(u64, Vec<u8>)>,
+    /// All rows that it has asked for: nobody waits for any others because of it.
+    pub touched: Vec<(u64, Vec<u8>)>,
+    pub savepoint: Option<(Savepoint, [usize; 3])>,
     /// A write failed half-way: it must be rolled back.
     pub failed: bool,
+    pub serializable: bool,
+    /// Serializable: what it has read.
+    pub reads: Vec<Read>,
+    /// Places of the commits that changed last what it has inserted.
+    pub follows: Vec<u64>,
+    /// It was refused because of what it has read: it cannot commit.
+    pub refused: bool,
+    /// It promised to write nothing.
+    pub read_only: bool,
+    /// And sees nothing that could make it be refused.
+    pub safe: bool,
 }
 
 impl Open {
+    fn new(txn: Transaction, snapshot: u64, base: Option<Rows>) -> Open {
+        let serializable = txn.isolation() == Isolation::Serializable;
+        Open {
+            waiting: None,
+            txn,
+            base,
+            ops: Vec::new(),
+            snapshot,
+            held: Vec::new(),
+            shares: Vec::new(),
+            shared: Vec::new(),
+            touched: Vec::new(),
+            savepoint: None,
+            failed: false,
+            serializable,
+            reads: Vec::new(),
+            follows: Vec::new(),
+            refused: false,
+            read_only: false,
+            safe: false,
+        }
+    }
+
+    /// What a serializable transaction has read.
+    pub fn read(&mut self, read: Read) {
+        if self.serializable {
+            self.reads.push(read);
+        }
+    }
+
     /// The value that it has given the row; `None` where it has not written it.
     pub fn own(&self, tree: u64, key: &[u8]) -> Option<Option<Vec<u8>>> {
         self.ops.iter().rev().find_map(|op| match op {
@@ -66,6 +119,44 @@ pub struct Simulation {
     pub ended_before: u64,
     /// How many they were.
     pub ended: u64,
+    /// How many of the transactions are serializable.
+    serializable: f64,
+    /// In this life: what serializable transactions have done.
+    committed: Vec<Committed>,
+    pub counts: Counts,
+}
+
+/// How often something came about that a test which never sees it could not judge.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Serializable transactions that committed, and that were refused because of what they had read.
+    pub serializable: u64,
+    pub refused: u64,
+    /// Pairs of them of which one has not seen what the other wrote.
+    pub unseen: u64,
+    /// Snapshots that became safe, or were.
+    pub safe: u64,
+    /// Share locks taken, and those that another transaction had as well.
+    pub shared: u64,
+    pub shared_by_several: u64,
+    /// Waits that ended with the lock, and in a deadlock.
+    pub woken: u64,
+    pub deadlocks: u64,
+}
+
+impl Counts {
+    pub fn add(&mut self, other: Counts) {
+        let Counts { serializable, refused, unseen, safe, shared, shared_by_several, woken, deadlocks } =
+            other;
+        self.serializable += serializable;
+        self.refused += refused;
+        self.unseen += unseen;
+        self.safe += safe;
+        self.shared += shared;
+        self.shared_by_several += shared_by_several;
+        self.woken += woken;
+        self.deadlocks += deadlocks;
+    }
 }
 
 impl Simulation {
@@ -164,15 +255,18 @@ impl Simulation {
         let mut open: Vec<Open> = Vec::new();
         let mut kept: Vec<Kept> = Vec::new();
         (self.ended_before, self.ended) = (0, 0);
+        self.committed.clear();
         for _ in 0..self.rng.random_range(10..120) {
             self.step(&engine, &mut open, &mut kept);
             self.history.acknowledge();
             if self.is_over() {
                 break;
             }
-            self.look(&engine, &open, &mut kept);
-            self.look_as_transaction(&engine, &open);
+            self.nobody_waits_in_vain(&open);
+            self.look(&engine, &mut open, &mut kept);
+            self.look_as_transaction(&engine, &mut open);
         }
+        self.counts.unseen += serial::check(self.seed, &self.committed);
         if !self.is_over() && self.rng.random_bool(0.2) {
             (open, kept) = (Vec::new(), Vec::new());
             if engine.close().is_ok() {
@@ -196,26 +290,15 @@ impl Simulation {
     fn step(&mut self, engine: &Engine, open: &mut Vec<Open>, kept: &mut Vec<Kept>) {
         match self.rng.random_range(0..100) {
             0..10 if open.len() < 4 => {
-                let levels = [Isolation::ReadCommitted, Isolation::RepeatableRead];
-                let isolation = *levels.choose(&mut self.rng).unwrap();
-                let txn = engine.begin(isolation);
-                let base = (isolation == Isolation::RepeatableRead).then(|| {
-                    drop(txn.snapshot());
-                    self.history.visible()
-                });
-                open.push(Open {
-                    txn,
-                    base,
-                    ops: Vec::new(),
-                    held: Vec::new(),
-                    savepoint: None,
-                    failed: false,
-                });
+                let begun = self.begin(engine, open);
+                open.push(begun);
             }
             10..60 if !open.is_empty() => {
                 let index = self.rng.random_range(0..open.len());
                 let mut mine = open.swap_remove(index);
-                self.write(&mut mine, open);
+                if !self.wait(&mut mine, open) {
+                    self.write(&mut mine, open);
+                }
                 open.push(mine);
             }
             98 if !open.is_empty() && self.trees.len() > 1 => {
@@ -224,9 +307,10 @@ impl Simulation {
                 let index = self.rng.random_range(0..open.len());
                 let uses = |open: &Open| {
                     open.ops.iter().any(|op| highest_tree(std::slice::from_ref(op)) == tree)
-                        || open.held.iter().any(|(held, _)| *held == tree)
+                        || open.touched.iter().any(|(touched, _)| *touched == tree)
                 };
-                if !open.iter().enumerate().any(|(other, open)| other != index && uses(open)) {
+                let used = open.iter().enumerate().any(|(other, open)| other != index && uses(open));
+                if !used && !open[index].read_only {
                     self.tell(|| format!("{} drops {tree}", open[index].txn.id()));
                     open[index].txn.drop_tree(TreeId(tree));
                     open[index].ops.push(Op::Drop(tree));
@@ -234,26 +318,8 @@ impl Simulation {
             }
             60..75 if !open.is_empty() => {
                 let index = self.rng.random_range(0..open.len());
-                let Open { txn, ops, failed, .. } = open.swap_remove(index);
-                if failed {
-                    self.tell(|| format!("{} rolls back", txn.id()));
-                    return txn.rollback();
-                }
-                let id = txn.id();
-                let asynchronous = self.aside.random_bool(self.asynchronous);
-                let durability =
-                    if asynchronous { Durability::Asynchronous } else { Durability::Synchronous };
-                let seen = || engine.begin(Isolation::ReadCommitted).snapshot().timestamp();
-                let before = if ops.is_empty() { seen() } else { 0 };
-                let committed = txn.commit_with(durability);
-                self.tell(|| format!("{id} commits {} writes, {durability:?}: {committed:?}", ops.len()));
-                match committed {
-                    // One that went back over what it had staged is logged although it wrote nothing.
-                    Ok(_) if ops.is_empty() && asynchronous && seen() != before => self.history.seen(),
-                    Ok(ticket) if ops.is_empty() => drop(ticket),
-                    Ok(ticket) => self.history.add(ops, ticket, durability),
-                    Err(error) => self.expected(&error),
-                }
+                let mine = open.swap_remove(index);
+                self.commit(engine, mine, open);
             }
             75..80 if !open.is_empty() => {
                 let index = self.rng.random_range(0..open.len());
@@ -320,6 +386,130 @@ impl Simulation {
         }
     }
 
+    fn begin(&mut self, engine: &Engine, others: &[Open]) -> Open {
+        let isolation = if self.rng.random_bool(self.serializable) {
+            Isolation::Serializable
+        } else {
+            *[Isolation::ReadCommitted, Isolation::RepeatableRead].choose(&mut self.rng).unwrap()
+        };
+        let txn = engine.begin(isolation);
+        self.tell(|| format!("{} begins: {isolation:?}", txn.id()));
+        if isolation == Isolation::ReadCommitted {
+            return Open::new(txn, 0, None);
+        }
+        let read_only = isolation == Isolation::Serializable && self.rng.random_bool(0.2);
+        if read_only {
+            txn.declare_read_only();
+        }
+        drop(txn.snapshot());
+        let mut open = Open::new(txn, self.history.visible_place(), Some(self.history.visible()));
+        open.read_only = read_only;
+        if read_only && self.rng.random_bool(0.5) {
+            self.ask_for_safety(&mut open, others);
+        }
+        open
+    }
+
+    /// A read-only transaction asks for a snapshot that nothing can make it be refused for.
+    pub fn ask_for_safety(&mut self, open: &mut Open, others: &[Open]) {
+        let before = open.txn.fixed_snapshot();
+        let asked = open.txn.safe_snapshot();
+        self.tell(|| format!("{} asks for a safe snapshot: {asked:?}", open.txn.id()));
+        if asked.is_ok() && open.txn.fixed_snapshot() != before {
+            // It has waited for commits, and for a snapshot that sees them.
+            self.history.acknowledge();
+            (open.snapshot, open.base) = (self.history.visible_place(), Some(self.history.visible()));
+            assert!(open.reads.is_empty(), "seed {}: another snapshot after reading", self.seed);
+        }
+        match asked {
+            Ok(None) => {
+                open.safe = true;
+                self.counts.safe += 1;
+            }
+            Ok(Some(wait)) => self.blocked(open, others, wait, None),
+            Err(error) => {
+                self.expected(&error);
+                open.failed = true;
+            }
+        }
+    }
+
+    fn commit(&mut self, engine: &Engine, mut mine: Open, others: &[Open]) {
+        // Whoever waits gives up first.
+        mine.waiting = None;
+        let id = mine.txn.id();
+        if mine.failed {
+            if mine.refused && self.rng.random_bool(0.5) {
+                let committed = mine.txn.commit();
+                self.tell(|| format!("{id} commits although it was refused: {committed:?}"));
+                match committed {
+                    Ok(_) => panic!("seed {}: {id} commits although it was refused", self.seed),
+                    Err(Error::ReadWriteConflict { .. }) => {}
+                    Err(error) => self.expected(&error),
+                }
+            }
+            self.tell(|| format!("{id} rolls back"));
+            return mine.txn.rollback();
+        }
+        self.nobody_shares(&mine.ops, others);
+        let asynchronous = self.aside.random_bool(self.asynchronous);
+        let durability = if asynchronous { Durability::Asynchronous } else { Durability::Synchronous };
+        let seen = || engine.begin(Isolation::ReadCommitted).snapshot().timestamp();
+        let written = !mine.ops.is_empty();
+        let before = if written { 0 } else { seen() };
+        let committed = mine.txn.commit_with(durability);
+        self.tell(|| format!("{id} commits {} writes, {durability:?}: {committed:?}", mine.ops.len()));
+        let ticket = match committed {
+            Ok(ticket) => ticket,
+            Err(error) => return self.refused_or_expected(&mut mine, &error),
+        };
+        if mine.serializable {
+            let place = written.then(|| self.history.newest_place() + 1);
+            self.committed.push(Committed::new(&mut mine, place));
+            self.counts.serializable += 1;
+        }
+        if written {
+            self.history.add(mine.ops, ticket, durability);
+        } else if asynchronous && seen() != before {
+            // One that went back over what it had staged is logged although it wrote nothing.
+            self.history.seen();
+        }
+    }
+
+    /// A serializable transaction that is refused has to be rolled back, whatever savepoints it has. One whose snapshot was ended
+    /// does not get rows of which nobody knows whether they were deleted since.
+    pub fn refused_or_expected(&mut self, open: &mut Open, error: &Error) {
+        match error {
+            Error::ReadWriteConflict { .. } => {}
+            Error::SnapshotTooOld => {
+                let id = open.txn.id();
+                return assert!(open.base.is_some(), "seed {}: {id}, too old", self.seed);
+            }
+            _ => return self.expected(error),
+        }
+        let may_be = open.serializable && !open.safe;
+        assert!(may_be, "seed {}: {} is refused: {error:?}", self.seed, open.txn.id());
+        self.counts.refused += u64::from(!open.refused);
+        (open.refused, open.failed) = (true, true);
+        open.savepoint = None;
+    }
+
+    /// Who has one snapshot changes no row that was changed after it, unless it has the row by an insert already, or nothing
+    /// came of the changes: memory may forget a deletion of what no file has.
+    pub fn first_updater(&self, open: &Open, tree: u64, key: &[u8]) {
+        let seen = open.base.is_none() || self.history.changed(tree, key) <= open.snapshot;
+        let has = || open.held.iter().any(|(t, k)| *t == tree && k == key);
+        let row = (tree, key.to_vec());
+        let is_new = || !open.base.as_ref().is_some_and(|base| base.contains_key(&row));
+        let nothing = || is_new() && self.history.newest(tree, key).is_none();
+        let id = open.txn.id();
+        assert!(
+            seen || has() || nothing(),
+            "seed {}: {id} changes {tree} {key:?}, which it has not seen",
+            self.seed
+        );
+    }
+
     fn allocated(&mut self, tree: TreeId) {
         let taken = tree.0 <= self.history.committed_tree || self.trees.contains(&tree.0);
         assert!(!taken, "seed {}: tree {} handed out twice", self.seed, tree.0);
@@ -343,7 +533,7 @@ impl Simulation {
 }
 
 /// Runs a seed and answers what tells its course from any other.
-pub fn simulate(seed: u64, told: bool) -> (u32, u64) {
+pub fn simulate(seed: u64, told: bool) -> (u32, u64, Counts) {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x5eed);
     let synchronous = rng.random_bool(0.85);
     // Of its own, so that what it decides does not turn each seed into another course.
@@ -355,6 +545,7 @@ pub fn simulate(seed: u64, told: bool) -> (u32, u64) {
     } else {
         0.0
     };
+    let serializable = *[0.2, 0.8].choose(&mut aside).unwrap();
     let mut simulation = Simulation {
         seed,
         rng,
@@ -368,6 +559,9 @@ pub fn simulate(seed: u64, told: bool) -> (u32, u64) {
         asynchronous,
         ended_before: 0,
         ended: 0,
+        serializable,
+        committed: Vec::new(),
+        counts: Counts::default(),
     };
     for _ in 0..5 {
         let engine = simulation.recover();
@@ -381,5 +575,5 @@ pub fn simulate(seed: u64, told: bool) -> (u32, u64) {
         simulation.live(engine);
     }
     drop(simulation.recover());
-    (simulation.io.trace(), simulation.rng.random())
+    (simulation.io.trace(), simulation.rng.random(), simulation.counts)
 }

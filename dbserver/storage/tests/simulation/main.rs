@@ -1,7 +1,8 @@
 //! Crashes, by the seed: transactions run on a simulated machine whose power is cut at any operation, whose syncs and reads fail
 //! and whose disk fills up. After each crash every acknowledged transaction is there, none is half there, and what is
 //! there is a prefix of the history of commits. Until then everyone sees what a model says: snapshots held through flushes,
-//! compactions and evictions, scans that go on meanwhile, whoever asks for the newest row, whoever finds it locked.
+//! compactions and evictions, scans that go on meanwhile, whoever asks for the newest row, whoever finds it locked. Nobody waits in
+//! vain, and the serializable transactions could have come one after the other.
 //!
 //! Seeds share nothing, so they run on as many threads as there are processors.
 //!
@@ -15,9 +16,13 @@
     reason = "a test that fails says so by panicking"
 )]
 
+#[path = "../support/cycles.rs"]
+mod cycles;
 mod history;
 mod life;
+mod lock;
 mod read;
+mod serial;
 #[path = "../support/mod.rs"]
 mod support;
 mod write;
@@ -27,7 +32,7 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
 
-use life::simulate;
+use life::{Counts, simulate};
 use parking_lot::Mutex;
 
 /// Seeds that run without being asked for.
@@ -51,6 +56,7 @@ fn every_acknowledged_transaction_survives_and_none_is_half_there() {
     let seeds = seeds();
     let next = AtomicU64::new(seeds.start);
     let failed = Mutex::new(Vec::new());
+    let counts = Mutex::new(Counts::default());
     std::thread::scope(|scope| {
         for _ in 0..available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
@@ -59,8 +65,9 @@ fn every_acknowledged_transaction_survives_and_none_is_half_there() {
                     if seed >= seeds.end {
                         return;
                     }
-                    if catch_unwind(|| simulate(seed, false)).is_err() {
-                        failed.lock().push(seed);
+                    match catch_unwind(|| simulate(seed, false)) {
+                        Ok((.., found)) => counts.lock().add(found),
+                        Err(_) => failed.lock().push(seed),
                     }
                 }
             });
@@ -68,6 +75,19 @@ fn every_acknowledged_transaction_survives_and_none_is_half_there() {
     });
     let failed = failed.into_inner();
     assert!(failed.is_empty(), "failed seeds {failed:?}: PLIMSOLL_SIM_SEED runs one of them alone");
+    let counts = counts.into_inner();
+    println!("{counts:?}");
+    if seeds.end - seeds.start >= 1_000 {
+        assert_that_it_could_fail(&counts);
+    }
+}
+
+/// What never comes about cannot be found wrong; and who refuses everything is always right.
+fn assert_that_it_could_fail(counts: &Counts) {
+    let Counts { serializable, refused, unseen, safe, shared, shared_by_several, woken, deadlocks } = counts;
+    let seldom = [refused, unseen, safe, shared, shared_by_several, woken, deadlocks];
+    assert!(seldom.iter().all(|count| **count > 0), "{counts:?}");
+    assert!(serializable > refused, "{counts:?}");
 }
 
 /// Otherwise a seed that fails would be of no use.

@@ -1,27 +1,32 @@
 //! What transactions write and lock.
 
-use plimsoll_storage::{
-    BatchWrite, Error, Insert, Load, LockMode, LockOutcome, RowBuffer, TreeId, WaitPolicy, Write,
-};
+use plimsoll_storage::{BatchWrite, Error, Insert, Load, LockMode, RowBuffer, TreeId, WaitPolicy, Write};
 use rand::prelude::*;
 
 use crate::history::Op;
 use crate::life::{Open, Simulation};
+use crate::lock::Asked;
+use crate::serial::Read;
 
 impl Simulation {
     pub fn write(&mut self, open: &mut Open, others: &[Open]) {
         open.txn.new_statement();
-        match self.rng.random_range(0..24) {
+        if open.read_only {
+            return self.write_nothing(open);
+        }
+        match self.rng.random_range(0..27) {
             0 if !open.failed => {
                 self.tell(|| format!("{} has a savepoint", open.txn.id()));
-                open.savepoint = Some((open.txn.savepoint(), open.ops.len(), open.held.len()));
+                let lengths = [open.ops.len(), open.held.len(), open.shares.len()];
+                open.savepoint = Some((open.txn.savepoint(), lengths));
             }
             1 => {
-                if let Some((savepoint, ops, held)) = &open.savepoint {
+                if let Some((savepoint, [ops, held, shares])) = &open.savepoint {
                     self.tell(|| format!("{} goes back to its savepoint", open.txn.id()));
                     open.txn.rollback_to(savepoint);
                     open.ops.truncate(*ops);
                     open.held.truncate(*held);
+                    open.shares.truncate(*shares);
                     open.failed = false;
                 }
             }
@@ -30,30 +35,32 @@ impl Simulation {
                 for _ in 0..14 {
                     let value = vec![self.rng.random(); 2_000];
                     self.put(open, others, value);
+                    if open.waiting.is_some() {
+                        break;
+                    }
                 }
             }
-            3..8 => {
+            3..7 => {
                 let (tree, key) = self.key();
+                // Who deletes has looked for it.
+                if open.serializable && !self.get(open, tree, &key) {
+                    return;
+                }
                 let exists = self.newest(open, tree, &key).is_some();
                 let result = open.txn.delete(TreeId(tree), &key);
                 // Deleting what does not exist locks nothing and leaves no trace.
                 if exists || !matches!(result, Ok(Write::Done)) {
+                    if matches!(result, Ok(Write::Done)) {
+                        self.first_updater(open, tree, &key);
+                    }
                     self.done(open, others, result, Op::Delete(tree, key));
                 }
             }
-            8 => {
-                let (tree, key) = self.key();
-                match open.txn.lock_row(TreeId(tree), &key, LockMode::Update, WaitPolicy::Skip) {
-                    Ok(LockOutcome::Locked { current, .. }) => {
-                        let expected = self.newest(open, tree, &key);
-                        if !open.failed {
-                            assert_eq!(current.as_deref(), expected.as_deref(), "seed {}: locked", self.seed);
-                        }
-                        self.hold(open, others, tree, key);
-                    }
-                    Ok(_) | Err(Error::WriteConflict) => {}
-                    Err(error) => self.expected(&error),
-                }
+            7 | 8 => {
+                let row = self.key_beside(others, 0.6);
+                let mode = if self.rng.random_bool(0.3) { LockMode::Share } else { LockMode::Update };
+                let policy = if self.rng.random_bool(0.7) { WaitPolicy::Wait } else { WaitPolicy::Skip };
+                self.ask(open, others, Asked::lock(row, mode), policy);
             }
             9 | 10 => {
                 let (tree, key) = self.key();
@@ -63,9 +70,16 @@ impl Simulation {
                     Ok(Insert::Exists(found)) => {
                         let same = Some(&*found) == expected.as_deref();
                         assert!(open.failed || same, "seed {}: exists", self.seed);
+                        if open.serializable && self.history.changed(tree, &key) > open.snapshot {
+                            // It has met a row that it cannot see: that is an error to whoever asked.
+                            open.failed = true;
+                        }
+                        open.read(Read::key(tree, &key));
                     }
                     Ok(Insert::Inserted) => {
                         assert!(open.failed || expected.is_none(), "seed {}: inserted twice", self.seed);
+                        // Also where its snapshot sees one that was deleted since.
+                        open.follows.push(self.history.changed(tree, &key));
                         self.done(open, others, Ok(Write::Done), Op::Put(tree, key, value));
                     }
                     Ok(Insert::Blocked(wait)) => {
@@ -83,29 +97,51 @@ impl Simulation {
                 }
                 let written = match open.txn.put_batch(TreeId(tree), &rows, 0) {
                     Ok(BatchWrite::Done) => rows.len(),
-                    Ok(BatchWrite::Blocked { index, .. } | BatchWrite::Exists { index, .. }) => index,
-                    // Some rows before are in.
-                    Err(Error::WriteConflict | Error::Deadlock { .. }) => {
-                        open.failed = true;
-                        0
+                    Ok(BatchWrite::Blocked { index, wait }) => {
+                        drop(wait);
+                        if let Some((key, _)) = rows.get(index) {
+                            self.in_the_way(open, others, &(tree, key.to_vec()));
+                        }
+                        index
                     }
+                    Ok(BatchWrite::Exists { .. }) => panic!("seed {}: a put finds a row", self.seed),
                     Err(error) => {
-                        self.expected(&error);
+                        // Some rows before are in.
+                        if !matches!(error, Error::WriteConflict | Error::Deadlock { .. }) {
+                            self.refused_or_expected(open, &error);
+                        }
                         open.failed = true;
+                        open.touched.extend(rows.iter().map(|(key, _)| (tree, key.to_vec())));
                         0
                     }
                 };
                 for (key, value) in rows.iter().take(written) {
+                    self.first_updater(open, tree, key);
                     let op = Op::Put(tree, key.to_vec(), value.to_vec());
                     self.done(open, others, Ok(Write::Done), op);
                 }
             }
             13 if !open.failed => self.load(open, others),
+            24..27 => {
+                let row = self.key_to_share(others);
+                let policy = if self.rng.random_bool(0.7) { WaitPolicy::Wait } else { WaitPolicy::Skip };
+                self.ask(open, others, Asked::lock(row, LockMode::Share), policy);
+            }
             _ => {
                 let length = self.rng.random_range(0..60);
                 let value = (0..length).map(|_| self.rng.random()).collect();
                 self.put(open, others, value);
             }
+        }
+    }
+
+    /// A transaction that promised to write nothing is kept to it.
+    fn write_nothing(&mut self, open: &mut Open) {
+        let (tree, key) = self.key();
+        match open.txn.put(TreeId(tree), &key, b"promised") {
+            Err(Error::ReadOnly) => {}
+            Ok(_) => panic!("seed {}: a read-only transaction writes", self.seed),
+            Err(error) => self.refused_or_expected(open, &error),
         }
     }
 
@@ -144,7 +180,7 @@ impl Simulation {
             Ok(BatchWrite::Done) => {}
             Ok(_) => panic!("seed {}: a fresh key is somebody's", self.seed),
             Err(error) => {
-                self.expected(&error);
+                self.refused_or_expected(open, &error);
                 open.failed = true;
             }
         }
@@ -154,19 +190,39 @@ impl Simulation {
     }
 
     fn put(&mut self, open: &mut Open, others: &[Open], value: Vec<u8>) {
-        let (tree, key) = self.key();
-        let result = open.txn.put(TreeId(tree), &key, &value);
-        self.done(open, others, result, Op::Put(tree, key, value));
+        let row = self.key_beside(others, 0.05);
+        self.ask(open, others, Asked::put(row, value), WaitPolicy::Wait);
+    }
+
+    /// A row, perhaps one that another transaction has to do with.
+    fn key_beside(&mut self, others: &[Open], share: f64) -> (u64, Vec<u8>) {
+        let other = others.choose(&mut self.rng).filter(|_| self.rng.random_bool(share));
+        let rows = other.map(|other| if other.shares.is_empty() { &other.touched } else { &other.shares });
+        let row = rows.and_then(|rows| rows.choose(&mut self.rng));
+        // Not of a tree that it drops.
+        row.filter(|(tree, _)| self.trees.contains(tree)).cloned().unwrap_or_else(|| self.key())
+    }
+
+    /// A row that exists, or that others share.
+    fn key_to_share(&mut self, others: &[Open]) -> (u64, Vec<u8>) {
+        let shared = others.iter().flat_map(|other| &other.shares).choose(&mut self.rng);
+        let row = match shared.filter(|_| self.rng.random_bool(0.7)) {
+            Some(row) => Some(row),
+            None => self.history.durable().keys().choose(&mut self.rng),
+        };
+        row.filter(|(tree, _)| self.trees.contains(tree)).cloned().unwrap_or_else(|| self.key())
     }
 
     pub fn key(&mut self) -> (u64, Vec<u8>) {
         let tree = self.trees.choose(&mut self.rng).copied().unwrap_or(1);
         let long = self.rng.random_bool(0.1);
-        let number: u8 = self.rng.random_range(0..40);
+        // A few rows are everybody's.
+        let keys = if self.rng.random_bool(0.2) { 4 } else { 40 };
+        let number: u8 = self.rng.random_range(0..keys);
         (tree, if long { vec![number; 40] } else { vec![number] })
     }
 
-    fn done(&mut self, open: &mut Open, others: &[Open], result: Result<Write, Error>, op: Op) {
+    pub fn done(&mut self, open: &mut Open, others: &[Open], result: Result<Write, Error>, op: Op) {
         self.tell(|| {
             let (name, tree, key) = match &op {
                 Op::Put(tree, key, _) => ("put", tree, key),
@@ -175,6 +231,13 @@ impl Simulation {
             };
             format!("{} {name} {tree} {:?} {}: {result:?}", open.txn.id(), key.first(), key.len())
         });
+        if let Op::Put(tree, key, _) | Op::Delete(tree, key) = &op {
+            let row = (*tree, key.clone());
+            if matches!(result, Ok(Write::Blocked(_))) {
+                self.in_the_way(open, others, &row);
+            }
+            open.touched.push(row);
+        }
         match result {
             Ok(Write::Done) => {
                 if let Op::Put(tree, key, _) | Op::Delete(tree, key) = &op {
@@ -185,17 +248,9 @@ impl Simulation {
             // Somebody else has the row: this one does without.
             Ok(Write::Blocked(_)) | Err(Error::WriteConflict | Error::Deadlock { .. }) => {}
             Err(error) => {
-                self.expected(&error);
+                self.refused_or_expected(open, &error);
                 open.failed = true;
             }
         }
-    }
-
-    /// The transaction has got a row for itself: nobody else may have it.
-    fn hold(&self, open: &mut Open, others: &[Open], tree: u64, key: Vec<u8>) {
-        let row = (tree, key);
-        let shared = others.iter().any(|other| other.held.contains(&row));
-        assert!(!shared, "seed {}: two transactions hold {row:?}", self.seed);
-        open.held.push(row);
     }
 }
