@@ -3,7 +3,7 @@
 use plimsoll_storage::{BatchWrite, Error, Insert, Load, LockMode, RowBuffer, TreeId, WaitPolicy, Write};
 use rand::prelude::*;
 
-use crate::history::Op;
+use crate::history::{Op, write};
 use crate::life::{Open, Simulation};
 use crate::lock::Asked;
 use crate::serial::Read;
@@ -122,6 +122,7 @@ impl Simulation {
                 }
             }
             13 if !open.failed => self.load(open, others),
+            14 if !open.failed => self.delete_seen(open, others),
             24..27 => {
                 let row = self.key_to_share(others);
                 let policy = if self.rng.random_bool(0.7) { WaitPolicy::Wait } else { WaitPolicy::Skip };
@@ -142,6 +143,46 @@ impl Simulation {
             Err(Error::ReadOnly) => {}
             Ok(_) => panic!("seed {}: a read-only transaction writes", self.seed),
             Err(error) => self.refused_or_expected(open, &error),
+        }
+    }
+
+    /// Deletes many rows that its snapshot shows, as one statement.
+    fn delete_seen(&mut self, open: &mut Open, others: &[Open]) {
+        let (tree, _) = self.key();
+        let snapshot = open.txn.snapshot();
+        let place = if open.base.is_some() { open.snapshot } else { self.history.visible_place() };
+        let mut seen = open.base.clone().unwrap_or_else(|| self.history.visible());
+        write(&mut seen, &open.ops);
+        let share = [0.1, 0.6, 1.0].choose(&mut self.rng).copied().unwrap_or(1.0);
+        let mut keys: Vec<Vec<u8>> =
+            seen.into_keys().filter(|(of, _)| *of == tree).map(|(_, key)| key).collect();
+        keys.retain(|_| self.rng.random_bool(share));
+        if self.rng.random_bool(0.2) {
+            keys.shuffle(&mut self.rng);
+        }
+        let mut rows = RowBuffer::new();
+        keys.iter().for_each(|key| assert!(rows.push(key, &[])));
+        keys.iter().for_each(|key| open.read(Read::key(tree, key)));
+        match open.txn.delete_batch(TreeId(tree), &rows, 0, &snapshot) {
+            Ok(deleted) => {
+                if let Some(key) = keys.get(deleted) {
+                    // It is not as the snapshot shows it, or somebody else has it, or it has written it itself.
+                    let row = (tree, key.clone());
+                    let mine = open.touched.contains(&row);
+                    if !mine && self.history.changed(tree, key) <= place {
+                        self.in_the_way(open, others, &row);
+                    }
+                }
+                for key in keys.drain(..deleted) {
+                    self.first_updater(open, tree, &key);
+                    self.done(open, others, Ok(Write::Done), Op::Delete(tree, key));
+                }
+            }
+            Err(error) => {
+                self.refused_or_expected(open, &error);
+                open.failed = true;
+                open.touched.extend(keys.into_iter().map(|key| (tree, key)));
+            }
         }
     }
 
