@@ -196,6 +196,39 @@ fn a_deadlock_that_comes_to_light_behind_an_offered_lock_is_broken() {
     assert!(matches!(again, Ok(LockOutcome::Blocked(_))), "it only waits for the two");
 }
 
+/// A sharer queues behind a writer that waits for sharers. Where that gives up, nothing is in the way any more.
+#[test]
+fn a_sharer_goes_on_when_the_writer_ahead_of_it_gives_up() {
+    let engine = open(&SimIo::new(6), options(&Arc::default()));
+    let begin = || engine.begin(Isolation::ReadCommitted);
+    let ask = |txn: &Transaction, mode| txn.lock_row(ACCOUNTS, b"x", mode, WaitPolicy::Wait).unwrap();
+    let blocked = |outcome: LockOutcome| match outcome {
+        LockOutcome::Blocked(wait) => wait,
+        LockOutcome::Locked { .. } | LockOutcome::Skipped => panic!("somebody has the row"),
+    };
+    let row = begin();
+    assert!(matches!(row.put(ACCOUNTS, b"x", b"1"), Ok(Write::Done)));
+    row.commit().unwrap().wait().unwrap();
+    let (holder, writer, other, sharers) = (begin(), begin(), begin(), [begin(), begin()]);
+    assert!(matches!(ask(&holder, LockMode::Share), LockOutcome::Locked { .. }));
+    let writes = blocked(ask(&writer, LockMode::Update));
+    let writes_too = blocked(ask(&other, LockMode::Update));
+    let mut waits = sharers.each_ref().map(|sharer| Some(blocked(ask(sharer, LockMode::Share))));
+    drop(writes);
+    // Not yet: there is the other writer.
+    assert!(matches!(waits[0].take().unwrap().wait(None, &|| true), Err(Error::Cancelled)));
+    waits[0] = Some(blocked(ask(&sharers[0], LockMode::Share)));
+    drop(writes_too);
+    for (sharer, wait) in sharers.iter().zip(waits) {
+        wait.unwrap().wait(None, &|| true).unwrap();
+        assert!(matches!(ask(sharer, LockMode::Share), LockOutcome::Locked { .. }));
+    }
+    // A writer still waits for all of them.
+    let wait = blocked(ask(&writer, LockMode::Update));
+    drop((holder, sharers));
+    wait.wait(None, &|| true).unwrap();
+}
+
 #[test]
 fn a_full_disk_refuses_writers_lets_readers_on_and_goes_away() {
     let io = SimIo::new(1);

@@ -372,18 +372,22 @@ impl Inner {
         }
     }
 
-    /// Takes a waiter that was not woken out of its queue.
+    /// Takes a waiter that was not woken out of its queue. Those behind it may have waited for nothing else.
     fn leave(&mut self, waiter: &Arc<Waiter>, wakers: &mut Wakers) {
         self.stop_waiting(waiter);
-        if let Some(queue) = self.queues.get_mut(&waiter.name) {
-            queue.waiters.retain(|other| !Arc::ptr_eq(other, waiter));
-            if queue.waiters.is_empty() {
-                self.queues.remove(&waiter.name);
-            }
+        let Some(queue) = self.queues.get_mut(&waiter.name) else { return };
+        queue.waiters.retain(|other| !Arc::ptr_eq(other, waiter));
+        let next_shares = queue.waiters.front().is_some_and(|next| next.mode == ObjectLock::Shared);
+        if queue.waiters.is_empty() {
+            self.queues.remove(&waiter.name);
         }
-        if let LockName::Object(object) = waiter.name {
-            // Those behind it may have waited for nothing else.
-            self.grant_waiters(object, wakers);
+        match waiter.name {
+            LockName::Object(object) => self.grant_waiters(object, wakers),
+            // With those who share it already.
+            LockName::Row(..) if next_shares && self.shares.contains_key(&waiter.name) => {
+                self.offer(&waiter.name, wakers);
+            }
+            LockName::Row(..) | LockName::Transaction(_) => {}
         }
     }
 
