@@ -32,9 +32,9 @@ pub struct Open {
     pub held: Vec<(u64, Vec<u8>)>,
     /// Rows that it holds with others.
     pub shares: Vec<(u64, Vec<u8>)>,
-    /// The same with those that it may have given up when it went back to a savepoint.
+    /// The same with those that it may have given up when it went back to a savepoint, or that do not exist.
     pub shared: Vec<(u64, Vec<u8>)>,
-    /// All rows that it has asked for: nobody waits for any others because of it.
+    /// All rows that it may hold alone or have been offered: nobody waits for any others because of it.
     pub touched: Vec<(u64, Vec<u8>)>,
     pub savepoint: Option<(Savepoint, [usize; 3])>,
     /// A write failed half-way: it must be rolled back.
@@ -307,7 +307,7 @@ impl Simulation {
                 let index = self.rng.random_range(0..open.len());
                 let uses = |open: &Open| {
                     open.ops.iter().any(|op| highest_tree(std::slice::from_ref(op)) == tree)
-                        || open.touched.iter().any(|(touched, _)| *touched == tree)
+                        || open.touched.iter().chain(&open.shared).any(|(touched, _)| *touched == tree)
                 };
                 let used = open.iter().enumerate().any(|(other, open)| other != index && uses(open));
                 if !used && !open[index].read_only {

@@ -68,8 +68,8 @@ impl Open {
         self.waits().is_none() && asked.is_some_and(|asked| asked.row == *row)
     }
 
-    fn waits_for_row(&self, row: &(u64, Vec<u8>)) -> bool {
-        self.waits().and_then(|waiting| waiting.asked.as_ref()).is_some_and(|asked| asked.row == *row)
+    fn waits_for_row(&self, row: &(u64, Vec<u8>)) -> Option<&Asked> {
+        self.waits().and_then(|waiting| waiting.asked.as_ref()).filter(|asked| asked.row == *row)
     }
 
     /// Whether it keeps another from getting what that asks for.
@@ -110,16 +110,22 @@ impl Simulation {
                             LockMode::Update => self.hold(open, others, tree, key),
                             // There is nothing to share in a row that does not exist.
                             LockMode::Share if current.is_some() => self.share(open, others, tree, key),
-                            LockMode::Share => open.touched.push((tree, key)),
+                            LockMode::Share => open.shared.push((tree, key)),
                         }
                     }
                     Ok(LockOutcome::Blocked(wait)) => self.blocked(open, others, wait, Some(asked)),
                     Ok(LockOutcome::Skipped) => self.in_the_way(open, others, &asked.row),
-                    Err(Error::Deadlock { .. }) if policy == WaitPolicy::Wait => {
-                        self.counts.deadlocks += 1;
+                    Err(error) => {
+                        // It may have been offered the row.
+                        open.touched.push((tree, key));
+                        match error {
+                            Error::Deadlock { .. } if policy == WaitPolicy::Wait => {
+                                self.counts.deadlocks += 1;
+                            }
+                            Error::WriteConflict => {}
+                            error => self.refused_or_expected(open, &error),
+                        }
                     }
-                    Err(Error::WriteConflict) => {}
-                    Err(error) => self.refused_or_expected(open, &error),
                 }
             }
         }
@@ -141,7 +147,6 @@ impl Simulation {
         assert!(!held, "seed {}: one transaction shares {row:?}, another holds it alone", self.seed);
         self.counts.shared += 1;
         self.counts.shared_by_several += u64::from(others.iter().any(|other| other.shares.contains(&row)));
-        open.touched.push(row.clone());
         open.shared.push(row.clone());
         open.shares.push(row);
     }
@@ -159,7 +164,7 @@ impl Simulation {
 
     /// A row that is refused is one that somebody else has asked for.
     pub fn in_the_way(&self, open: &Open, others: &[Open], row: &(u64, Vec<u8>)) {
-        let any = others.iter().any(|other| other.touched.contains(row));
+        let any = others.iter().any(|other| other.touched.contains(row) || other.shared.contains(row));
         assert!(any, "seed {}: nobody has {row:?}, and {} cannot get it", self.seed, open.txn.id());
     }
 
@@ -168,7 +173,6 @@ impl Simulation {
         self.tell(|| format!("{} is blocked: {wait:?}", open.txn.id()));
         if let Some(asked) = &asked {
             self.in_the_way(open, others, &asked.row);
-            open.touched.push(asked.row.clone());
         }
         let alive = |holder: &u64| others.iter().any(|other| other.txn.id() == *holder);
         let holders = wait.holders();
@@ -182,6 +186,7 @@ impl Simulation {
         let polled = Pin::new(&mut wait).poll(&mut Context::from_waker(&waker));
         assert!(polled.is_pending(), "seed {}: blocked, but {polled:?}", self.seed);
         if self.rng.random_bool(0.7) {
+            open.touched.extend(asked.as_ref().map(|asked| asked.row.clone()));
             open.waiting = Some(Waiting { wait, woken, asked });
         }
     }
@@ -189,6 +194,10 @@ impl Simulation {
     /// Goes on with a transaction that waits, if it can or loses patience. Answers whether there was one.
     pub fn wait(&mut self, open: &mut Open, others: &[Open]) -> bool {
         let Some(mut waiting) = open.waiting.take() else { return false };
+        let row = waiting.asked.as_ref().map(|asked| asked.row.clone());
+        if let Some(at) = row.and_then(|row| open.touched.iter().rposition(|touched| *touched == row)) {
+            open.touched.swap_remove(at);
+        }
         let patient = self.rng.random_bool(0.8);
         if !patient {
             self.tell(|| format!("{} waits no longer", open.txn.id()));
@@ -196,7 +205,10 @@ impl Simulation {
         }
         match Pin::new(&mut waiting.wait).poll(&mut Context::from_waker(&Waker::from(waiting.woken.clone())))
         {
-            Poll::Pending => open.waiting = Some(waiting),
+            Poll::Pending => {
+                open.touched.extend(waiting.asked.as_ref().map(|asked| asked.row.clone()));
+                open.waiting = Some(waiting);
+            }
             Poll::Ready(Ok(())) => {
                 drop(waiting.wait);
                 self.counts.woken += 1;
@@ -208,6 +220,8 @@ impl Simulation {
             Poll::Ready(Err(Error::Deadlock { cycle })) => {
                 let me = open.txn.id();
                 assert!(cycle.iter().any(|edge| edge.waiter == me), "seed {}: {cycle:?}", self.seed);
+                // It may have been offered the row before.
+                open.touched.extend(waiting.asked.map(|asked| asked.row));
                 self.counts.deadlocks += 1;
                 open.failed = true;
             }
@@ -225,9 +239,12 @@ impl Simulation {
                 continue;
             };
             let others = || open.iter().enumerate().filter(|(other, _)| *other != index);
-            let any = others().any(|(_, other)| {
-                other.shared.contains(&asked.row)
-                    || (other.touched.contains(&asked.row) && !other.waits_for_row(&asked.row))
+            // Sharers are in the way of a sharer only where one who waits ahead of it is in between.
+            let any = others().any(|(_, other)| match other.waits_for_row(&asked.row) {
+                Some(ahead) if asked.shares() => !ahead.shares(),
+                Some(_) => other.shared.contains(&asked.row),
+                None if asked.shares() => other.touched.contains(&asked.row),
+                None => other.touched.contains(&asked.row) || other.shared.contains(&asked.row),
             });
             let me = open[index].txn.id();
             assert!(any, "seed {}: {me} waits for nobody, for {:?}", self.seed, asked.row);

@@ -276,8 +276,9 @@ impl Simulation {
             let row = (*tree, key.clone());
             if matches!(result, Ok(Write::Blocked(_))) {
                 self.in_the_way(open, others, &row);
+            } else {
+                open.touched.push(row);
             }
-            open.touched.push(row);
         }
         match result {
             Ok(Write::Done) => {
