@@ -10,6 +10,9 @@ use crate::io::{File, Io, OpenMode};
 
 /// Bytes gathered before a write call.
 const WRITE_BYTES: usize = 256 << 10;
+/// Bytes written before a sync: a commit's sync of the log waits for what the disk has been given before it, some milliseconds, where
+/// it would wait a tenth of a second for a whole file.
+const SYNC_BYTES: u64 = 1 << 20;
 
 /// A file being written. Not durable, and not a file to be read, before [`SstWriter::finish`].
 pub(crate) struct SstWriter {
@@ -19,6 +22,7 @@ pub(crate) struct SstWriter {
     /// Not yet written; begins at `written`.
     buffer: Vec<u8>,
     written: u64,
+    synced: u64,
     block: BlockBuilder,
     index: BlockBuilder,
     blocks: u32,
@@ -42,6 +46,7 @@ impl SstWriter {
             codec,
             buffer,
             written: 0,
+            synced: 0,
             block: BlockBuilder::default(),
             index: BlockBuilder::default(),
             blocks: 0,
@@ -105,7 +110,12 @@ impl SstWriter {
         written.map_err(|error| Error::io("write", &self.path, error))?;
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
-        Ok(())
+        if self.written - self.synced >= SYNC_BYTES { self.sync() } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.synced = self.written;
+        self.file.sync().map_err(|error| Error::io("sync", &self.path, error))
     }
 
     /// Ends the file and syncs it; its name needs a sync of the directory.
@@ -133,7 +143,7 @@ impl SstWriter {
         self.buffer.extend_from_slice(&crc.to_le_bytes());
         self.buffer.extend_from_slice(END_MAGIC);
         self.write()?;
-        self.file.sync().map_err(|error| Error::io("sync", &self.path, error))?;
+        self.sync()?;
         self.meta.bytes = self.written;
         Ok(self.meta)
     }

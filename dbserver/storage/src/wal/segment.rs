@@ -141,7 +141,8 @@ impl Segments {
         while offset < self.size.file_bytes() {
             let length = (self.size.file_bytes() - offset).min(zeros.len() as u64);
             let piece = zeros.get(..length as usize).unwrap_or_default();
-            if let Err(error) = file.write_at(piece, offset) {
+            // Piece by piece: a commit's sync waits for what the disk has been given before it.
+            if let Err(error) = file.write_at(piece, offset).and_then(|()| file.sync()) {
                 // What was allocated in vain is given back; the name must not be taken for a segment.
                 if let Err(error) = self.io.remove(path) {
                     tracing::warn!(%error, path = %path.display(), "could not remove an unfinished log segment");
