@@ -159,7 +159,10 @@ fn who_cannot_know_whether_a_row_was_deleted_since_does_not_write_it() {
         let mut rows = RowBuffer::new();
         rows.push(&key(0), &[]);
         let deleted = txn.delete_batch(TREE, &rows, 0, &txn.snapshot());
-        assert!(matches!(deleted, Err(Error::SnapshotTooOld)));
+        match isolation {
+            Isolation::Serializable => assert!(matches!(deleted, Ok(0))),
+            _ => assert!(matches!(deleted, Err(Error::SnapshotTooOld))),
+        }
         // An insert asks for the newest row, whatever it was before.
         assert!(matches!(txn.insert_unique(TREE, &key(0), b"new"), Ok(Insert::Inserted)));
     }

@@ -479,11 +479,13 @@ impl<'p> RowWriter<'p> {
             let mut from = 0;
             while from < entries.len() {
                 ctx.check()?;
-                from = ctx.transaction()?.delete_batch(index.tree, &entries, from, ctx.snapshot()?)?;
-                // An entry that is younger than the snapshot.
-                if let (Some((_, key)), Some(row)) = (entries.get(from), of.row(from)) {
+                let until = ctx.transaction()?.delete_batch(index.tree, &entries, from, ctx.snapshot()?)?;
+                // An entry that is younger than the snapshot; where it is not alone, the others follow it.
+                let count = if until > from { 1 } else { entries.len().saturating_sub(until) };
+                from = until.saturating_add(count);
+                for entry in until..from {
+                    let (Some((_, key)), Some(row)) = (entries.get(entry), of.row(entry)) else { continue };
                     self.delete_entry(number, key, &columns::row(batch, row), ctx)?;
-                    from = from.saturating_add(1);
                 }
             }
         }

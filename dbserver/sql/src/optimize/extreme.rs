@@ -7,14 +7,15 @@ use crate::plan::{Access, Aggregate, JoinKind, Plan, Scan, SortKey, visit};
 use crate::types::{Datum, Type};
 
 /// Each row of an index leads to one look-up: where a filter leaves fewer rows than this, it may be many before the first one passes.
-const ROWS_MIN: f64 = 10.0;
+const ROWS_MIN: f64 = 100.0;
 
 /// Looks for them everywhere in a plan whose scans have their access paths.
 pub(super) fn use_indexes(plan: Plan) -> Result<Plan> {
     let plan = walk::map_children(plan, &mut use_indexes)?;
-    if let Plan::Aggregate { input, groups, aggregates, .. } = &plan
+    if let Plan::Aggregate { input, groups, sets, aggregates } = &plan
         && let Plan::Scan(scan) = &**input
         && groups.is_empty()
+        && sets.len() <= 1
     {
         let mut whole: Option<Plan> = None;
         for aggregate in aggregates {

@@ -180,3 +180,4 @@ select max(t), min(n) from extremes where t = 'b';
 select (select max(e.id) from extremes e where e.id < o.id) from extremes o order by o.id;
 delete from extremes where id = 5 returning id, (select max(id) from extremes);
 select max(id) + 1, min(id) - 1 from extremes where n is null having max(id) > 2;
+select min(id) from extremes group by grouping sets ((), ());

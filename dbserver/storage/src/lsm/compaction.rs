@@ -30,7 +30,8 @@ impl Shared {
         let Some(job) = pick(&set, files.flushed(), oldest, self.options.level_bytes, &is_dropped) else {
             // The snapshots that held it back may have ended meanwhile.
             let held = waits_for(&set, oldest).unwrap_or(u64::MAX);
-            files.compaction_waits_for.store(held, Ordering::Release);
+            // An exchange: the horizon is read after it, as a snapshot's end moves that before it looks here.
+            files.compaction_waits_for.swap(held, Ordering::SeqCst);
             return Ok(held <= self.snapshots.oldest());
         };
         match job {

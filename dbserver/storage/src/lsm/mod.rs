@@ -114,7 +114,7 @@ impl Files {
 
     /// Whether snapshots from this timestamp on hold back no compaction that older ones did; says so once.
     pub fn is_released(&self, oldest: u64) -> bool {
-        let held = self.compaction_waits_for.load(Ordering::Acquire);
+        let held = self.compaction_waits_for.load(Ordering::SeqCst);
         held <= oldest && self.compaction_waits_for.swap(u64::MAX, Ordering::AcqRel) != u64::MAX
     }
 

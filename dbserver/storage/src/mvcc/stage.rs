@@ -84,12 +84,12 @@ fn move_to_file(
     keys: &[(TreeId, Key)],
     work: &mut Work,
 ) -> Result<Option<Vec<bool>>> {
-    let mut written = write_file(shared, state, slot, keys, work)?;
-    if written.is_none() {
+    let mut file = write_file(shared, state, slot, keys, work)?;
+    if matches!(file, File::NotYet) {
         shared.flush_memtable()?;
-        written = write_file(shared, state, slot, keys, work)?;
+        file = write_file(shared, state, slot, keys, work)?;
     }
-    let Some((Written { rows, live }, table)) = written else { return Ok(None) };
+    let File::Written(Written { rows, live }, table) = file else { return Ok(None) };
     shared.files.stage(Arc::clone(&table));
     work.staged.push(table);
     work.staged_live.extend(live);
@@ -99,26 +99,35 @@ fn move_to_file(
     Ok(Some(rows))
 }
 
-/// Writes a file with the rows; none where a row cannot be staged yet, or none has anything for a file.
+/// What became of a file.
+enum File {
+    Written(Written, Arc<Table>),
+    /// A row cannot be staged yet.
+    NotYet,
+    /// No row has anything for a file.
+    Nothing,
+}
+
+/// Writes a file with the rows.
 fn write_file(
     shared: &Arc<Shared>,
     state: &Arc<TxnState>,
     slot: u32,
     keys: &[(TreeId, Key)],
     work: &Work,
-) -> Result<Option<(Written, Arc<Table>)>> {
+) -> Result<File> {
     let mut writer = shared.files.create(Codec::Lz4)?;
     let number = writer.number();
     let file = write(shared, slot, keys, &mut writer).and_then(|written| {
-        let Some(written) = written else { return Ok(None) };
+        let Some(written) = written else { return Ok(File::NotYet) };
         let meta = writer.finish()?;
         if meta.entries == 0 {
-            return Ok(None);
+            return Ok(File::Nothing);
         }
         let staged = Staged { state: Arc::clone(state), discards: Arc::clone(&work.discards) };
-        Ok(Some((written, shared.files.open(meta, Some(staged))?)))
+        Ok(File::Written(written, shared.files.open(meta, Some(staged))?))
     });
-    if !matches!(file, Ok(Some(_))) {
+    if !matches!(file, Ok(File::Written(..))) {
         shared.files.discard(&[number]);
     }
     file

@@ -169,7 +169,7 @@ impl Simulation {
                     // It is not as the snapshot shows it, or somebody else has it, or it has written it itself.
                     let row = (tree, key.clone());
                     let mine = open.touched.contains(&row);
-                    if !mine && self.history.changed(tree, key) <= place {
+                    if !mine && !open.serializable && self.history.changed(tree, key) <= place {
                         self.in_the_way(open, others, &row);
                     }
                 }

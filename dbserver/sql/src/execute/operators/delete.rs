@@ -54,12 +54,13 @@ impl<'p> Delete<'p> {
                 self.delete_rest(&gone, ctx)?;
                 self.deleted(Some(gone));
             }
+            // One that has changed is mostly alone; where it is not, or nothing can go in batches, the others follow it.
+            let count = if until > from { 1 } else { batch.rows.saturating_sub(until) };
             if until < batch.rows {
-                let one = columns::slice_batch(&batch, until, 1)?;
-                let locked = self.delete_locked(one, ctx)?;
+                let locked = self.delete_locked(columns::slice_batch(&batch, until, count)?, ctx)?;
                 self.deleted(locked);
             }
-            from = until.saturating_add(1);
+            from = until.saturating_add(count);
         }
         Ok(())
     }
