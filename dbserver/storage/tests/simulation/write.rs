@@ -162,7 +162,6 @@ impl Simulation {
         }
         let mut rows = RowBuffer::new();
         keys.iter().for_each(|key| assert!(rows.push(key, &[])));
-        keys.iter().for_each(|key| open.read(Read::key(tree, key)));
         match open.txn.delete_batch(TreeId(tree), &rows, 0, &snapshot) {
             Ok(deleted) => {
                 if let Some(key) = keys.get(deleted) {
