@@ -23,8 +23,8 @@ const INNER_MAX: usize = 64;
 pub(crate) struct Row {
     /// The key.
     pub key: Key,
-    /// The newest version, with the older ones behind it. The newest committed one is always among them; older ones may be in
-    /// files only.
+    /// The newest version, with the older ones behind it. The newest committed one is always among them, or
+    /// [`super::Cell::InFiles`] in its place; older ones may be in files only.
     pub head: Version,
     /// Whether any file may have a version of the row: then its deletion has to reach a file as well.
     pub in_files: AtomicBool,
