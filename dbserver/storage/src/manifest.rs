@@ -6,7 +6,7 @@
 //! 12  u32 CRC-32C of everything after it
 //! 16  u64 log segment size          24  u64 checkpoint timestamp     32  u64 replay from this LSN
 //! 40  u64 next tree number          48  u64 next file number         56  u32 epoch
-//! 60  u32 zero
+//! 60  u32 epoch of the log from the LSN on: what is older there does not count
 //! 64  trees with rows (varint count), for each: u64 tree, i64 live rows (an estimate for people)
 //!     dropped trees (varint count) of which files may still have rows, u64 each
 //!     sorted files (varint count), for each: u8 level, then u64 number, u64 bytes, u64 entries, u64 of them deletions,
@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::io::{Io, OpenMode};
 use crate::key::TreeId;
 use crate::sst::FileMeta;
-use crate::wal::{put_varint, take_u64, take_varint};
+use crate::wal::{put_varint, take_u32, take_u64, take_varint};
 
 pub(crate) const MAGIC: &[u8; 8] = b"PLIMMAN\0";
 const VERSION: u32 = 2;
@@ -44,6 +44,8 @@ pub(crate) struct Manifest {
     pub next_file: u64,
     /// How many times the directory was opened.
     pub epoch: u32,
+    /// The epoch in which `replay_from` was the log's end: a record from there on of an older one is what a crash left behind.
+    pub replay_epoch: u32,
     /// Live rows of each tree.
     pub live: Vec<(TreeId, i64)>,
     /// Trees that are gone, of which files may still have rows, ascending.
@@ -60,7 +62,7 @@ impl Manifest {
             body.extend_from_slice(&field.to_le_bytes());
         }
         body.extend_from_slice(&self.epoch.to_le_bytes());
-        body.extend_from_slice(&[0; 4]);
+        body.extend_from_slice(&self.replay_epoch.to_le_bytes());
         put_varint(&mut body, self.live.len() as u64);
         for (tree, rows) in &self.live {
             body.extend_from_slice(&tree.0.to_le_bytes());
@@ -107,7 +109,8 @@ impl Manifest {
                 replay_from: take_u64(&mut rest)?,
                 next_tree: take_u64(&mut rest)?,
                 next_file: take_u64(&mut rest)?,
-                epoch: (take_u64(&mut rest)? & 0xffff_ffff) as u32,
+                epoch: take_u32(&mut rest)?,
+                replay_epoch: take_u32(&mut rest)?,
                 ..Manifest::default()
             };
             for _ in 0..take_varint(&mut rest)? {
@@ -191,6 +194,7 @@ mod tests {
             next_tree: 4,
             next_file: 5,
             epoch: 6,
+            replay_epoch: 5,
             live: vec![(TreeId(1), -2), (TreeId(3), 4)],
             dropped: vec![TreeId(9)],
             files: vec![(0, FileMeta { number: 7, ..FileMeta::default() }), (2, FileMeta::default())],

@@ -130,7 +130,7 @@ fn create(io: &dyn Io, dir: &Path, sst_dir: &Path, segments: &Segments) -> Resul
     }
     for segment in segments.numbers()? {
         // A first segment without a record is what a crash during the creation leaves behind.
-        if segment != 1 || Reader::new(segments, first).next()?.is_some() {
+        if segment != 1 || Reader::new(segments, first, 0).next()?.is_some() {
             return Err(orphaned());
         }
         segments.remove(segment)?;
@@ -179,7 +179,7 @@ impl Replay<'_> {
     }
 
     fn run(&mut self) -> Result<()> {
-        let mut reader = Reader::new(self.segments, self.manifest.replay_from);
+        let mut reader = Reader::new(self.segments, self.manifest.replay_from, self.manifest.replay_epoch);
         if !self.segments.is_present(self.segments.size.segment_of(self.manifest.replay_from))? {
             let path = self.segments.path(self.segments.size.segment_of(self.manifest.replay_from));
             return Err(Error::corrupt(&path, 0, "the log segment that the manifest names", "none"));

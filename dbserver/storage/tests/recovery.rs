@@ -11,8 +11,8 @@ use std::path::Path;
 
 use plimsoll_storage::io::RealIo;
 use plimsoll_storage::{
-    BatchWrite, Direction, Engine, Error, Insert, Isolation, KeyRange, Options, RowBuffer, Transaction,
-    TreeId, Write,
+    BatchWrite, Direction, Durability, Engine, Error, Insert, Isolation, KeyRange, Options, RowBuffer,
+    Transaction, TreeId, Write,
 };
 
 fn options() -> Options {
@@ -196,6 +196,49 @@ fn parts_of_a_lost_transaction_do_not_join_a_later_one_of_the_same_number() {
     let rows = rows(&open(dir.path()), TreeId(1));
     assert_eq!(rows.len(), 20_000);
     assert_eq!(rows[0].0, 200_000u32.to_be_bytes());
+}
+
+#[test]
+fn a_record_of_a_lost_batch_stays_lost_where_the_log_was_written_up_to_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = || Options { background: false, ..options() };
+    let open = || Engine::open(RealIo::shared(), dir.path(), options()).unwrap();
+    let tree;
+    {
+        let engine = open();
+        tree = engine.allocate_tree().unwrap();
+        let txn = engine.begin(Isolation::ReadCommitted);
+        put(&txn, tree, b"kept", b"1");
+        txn.commit().unwrap().wait().unwrap();
+        // One batch of two records.
+        let txn = engine.begin(Isolation::ReadCommitted);
+        put(&txn, tree, b"torn", b"1");
+        let _unheeded = txn.commit_with(Durability::Asynchronous).unwrap();
+        let txn = engine.begin(Isolation::ReadCommitted);
+        put(&txn, tree, b"lost", b"1");
+        txn.commit().unwrap().wait().unwrap();
+    }
+    // A power cut leaves of it the second one alone.
+    let log = dir.path().join("wal/0000000000000001.log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let at = bytes.windows(4).position(|window| window == b"torn").unwrap();
+    bytes[at] = b'?';
+    std::fs::write(&log, bytes).unwrap();
+    {
+        let engine = open();
+        assert_eq!(rows(&engine, tree), [(b"kept".to_vec(), b"1".to_vec())]);
+        // As long as the first: the log ends where the second begins, and from there on it is replayed the next time.
+        let txn = engine.begin(Isolation::ReadCommitted);
+        put(&txn, tree, b"anew", b"1");
+        txn.commit().unwrap().wait().unwrap();
+        engine.checkpoint().unwrap();
+    }
+    let expected = [(b"anew".to_vec(), b"1".to_vec()), (b"kept".to_vec(), b"1".to_vec())];
+    for _ in 0..2 {
+        let report = plimsoll_storage::inspect::check(&RealIo::shared(), dir.path()).unwrap();
+        assert_eq!((report.records, report.problems.len()), (0, 0), "{report:?}");
+        assert_eq!(rows(&open(), tree), expected);
+    }
 }
 
 #[test]

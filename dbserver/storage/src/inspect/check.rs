@@ -178,7 +178,7 @@ impl Check<'_> {
             }
             Err(error) => self.report.error(&first, &error, &*lost),
         }
-        let mut reader = Reader::new(&segments, from);
+        let mut reader = Reader::new(&segments, from, manifest.replay_epoch);
         loop {
             match reader.next() {
                 Ok(Some(record)) => self.record(&segments, manifest, &record, &lost),

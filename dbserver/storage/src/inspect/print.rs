@@ -104,7 +104,7 @@ impl Out<'_> {
             let expected = segments.path(number).display().to_string();
             return Err(Error::corrupt(self.path, 16, format!("the name {expected}"), "another one"));
         }
-        let mut reader = Reader::new(&segments, start);
+        let mut reader = Reader::new(&segments, start, 0);
         loop {
             let at = reader.lsn;
             if at < end

@@ -51,6 +51,7 @@ impl Shared {
             set.l0.splice(0..0, tables);
             manifest.timestamp = upto;
             manifest.replay_from = position.end;
+            manifest.replay_epoch = manifest.epoch;
             manifest.next_tree = position.next_tree;
             manifest.live = self.trees.live();
             manifest.dropped = self.trees.dropped(upto);

@@ -14,7 +14,8 @@ pub(crate) struct Reader<'a> {
     cached: Option<(u64, usize, Option<Vec<u8>>)>,
     /// Position of the next record.
     pub lsn: u64,
-    /// Epoch of the last record: a record of an older one is what a crash left behind, not a part of the log.
+    /// Epoch of the last record, or of whoever wrote up to here: a record of an older one is what a crash left behind, not a part
+    /// of the log.
     pub epoch: u32,
     /// Where the batch of the last record begins.
     pub batch: u64,
@@ -35,8 +36,9 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(segments: &'a Segments, lsn: u64) -> Reader<'a> {
-        Reader { segments, cached: None, lsn, epoch: 0, batch: lsn, payload: Vec::new(), raw: false }
+    /// From a position on, behind which nothing was written before this epoch.
+    pub fn new(segments: &'a Segments, lsn: u64, epoch: u32) -> Reader<'a> {
+        Reader { segments, cached: None, lsn, epoch, batch: lsn, payload: Vec::new(), raw: false }
     }
 
     /// The next record. `None` at the end of the log, or where it is damaged: see
@@ -113,7 +115,11 @@ impl<'a> Reader<'a> {
     /// Whether a record was begun here that is not valid: the torn tail of the log's last batch.
     pub fn is_torn(&mut self) -> Result<bool> {
         let mut bytes = [0; HEADER];
-        Ok(self.read(self.lsn, &mut bytes)? && Header::decode(&bytes).lsn == self.lsn)
+        if !self.read(self.lsn, &mut bytes)? {
+            return Ok(false);
+        }
+        let header = Header::decode(&bytes);
+        Ok(header.lsn == self.lsn && header.epoch >= self.epoch)
     }
 
     /// The first valid record of a segment that begins at or after a position, and the header of it.
