@@ -543,7 +543,7 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let shared = &self.handle.shared;
         let (counters, log) = (&shared.counters, &shared.log.counters);
-        let position = shared.log.position();
+        let (position, ()) = shared.log.position(|| ());
         let trees = shared.trees.all();
         let (files, set) = (&shared.files, shared.files.set());
         let levels = u8::try_from(set.levels.len()).unwrap_or(u8::MAX);
@@ -600,7 +600,7 @@ impl Engine {
         }
     }
 
-    /// About how many live rows the tree has; exact while no transaction is writing to it.
+    /// How many rows the tree has, with what open transactions have made and deleted.
     #[must_use]
     pub fn tree_len(&self, tree: TreeId) -> u64 {
         self.handle.shared.trees.get(tree).map_or(0, |tree| count(&tree.live))

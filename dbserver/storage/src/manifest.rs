@@ -7,7 +7,7 @@
 //! 16  u64 log segment size          24  u64 checkpoint timestamp     32  u64 replay from this LSN
 //! 40  u64 next tree number          48  u64 next file number         56  u32 epoch
 //! 60  u32 epoch of the log from the LSN on: what is older there does not count
-//! 64  trees with rows (varint count), for each: u64 tree, i64 live rows (an estimate for people)
+//! 64  trees with rows (varint count), for each: u64 tree, i64 rows by the log before the LSN
 //!     dropped trees (varint count) of which files may still have rows, u64 each
 //!     sorted files (varint count), for each: u8 level, then u64 number, u64 bytes, u64 entries, u64 of them deletions,
 //!     u64 newest timestamp, u64 when its transaction committed (0: not a staged file), discarded statements (varint count, u64
@@ -46,7 +46,7 @@ pub(crate) struct Manifest {
     pub epoch: u32,
     /// The epoch in which `replay_from` was the log's end: a record from there on of an older one is what a crash left behind.
     pub replay_epoch: u32,
-    /// Live rows of each tree.
+    /// Rows of each tree by the commits in the log before `replay_from`.
     pub live: Vec<(TreeId, i64)>,
     /// Trees that are gone, of which files may still have rows, ascending.
     pub dropped: Vec<TreeId>,

@@ -12,13 +12,13 @@ use crate::io::Io;
 use crate::key::{Direction, TreeId, Value};
 use crate::lsm::{FileSet, FileView, Files};
 use crate::manifest::{MANIFEST, Manifest};
-use crate::memtable::{BTree, Cell, Change, Row, Trees, Version};
+use crate::memtable::{BTree, Cell, Change, Row, Tree, Trees, Version};
 use crate::mvcc::{TxnState, forget};
 use crate::options::Options;
 use crate::sst::{BlockCache, FileMeta, Staged, Table, file_name, file_number, hash, tree_of, user_key};
 use crate::sync::RwLock;
 use crate::sync::atomic::Ordering;
-use crate::wal::{Commit, Kind, LogStart, Op, Reader, Record, SegmentSize, Segments, ops, take_u64};
+use crate::wal::{Commit, Kind, LogStart, Reader, Record, RowWrite, SegmentSize, Segments, ops, take_u64};
 
 /// Directory of the sorted files.
 pub(crate) const SST_DIR: &str = "sst";
@@ -71,7 +71,7 @@ pub(crate) fn recover(io: &Arc<dyn Io>, dir: &Path, options: &Options) -> Result
     let trees = Trees::opened(manifest.next_tree.max(in_files), &manifest.dropped);
     for (id, rows) in &manifest.live {
         if let Some(tree) = trees.get(*id) {
-            tree.live.store(*rows, Ordering::Relaxed);
+            tree.committed.store(*rows, Ordering::Relaxed);
         }
     }
     let mut replay = Replay {
@@ -87,6 +87,9 @@ pub(crate) fn recover(io: &Arc<dyn Io>, dir: &Path, options: &Options) -> Result
         set.l0.insert(0, open(meta)?);
     }
     forget_outdated(&trees, &set, &staged)?;
+    for tree in trees.all() {
+        tree.live.store(tree.committed.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
 
     // What was read may be in the page cache only (the process was killed, not the machine): it is shown to readers
     // from here on, so it must be durable now. After a sync that failed, the page cache takes the last batch for written although
@@ -194,10 +197,12 @@ impl Replay<'_> {
                 Kind::Commit => {
                     let (commit, writes) = Commit::decode(payload).ok_or_else(|| self.nonsense(lsn))?;
                     self.outcome.timestamp = self.outcome.timestamp.max(commit.timestamp);
+                    self.count(lsn, &commit, writes)?;
                     // What is in the files already is not done again.
                     if commit.timestamp > self.manifest.timestamp {
-                        self.commit(lsn, commit, writes)?;
+                        self.commit(lsn, &commit, writes)?;
                     }
+                    commit.drops.iter().for_each(|tree| self.trees.remove(*tree, commit.timestamp));
                 }
             }
         }
@@ -206,7 +211,26 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn commit(&mut self, lsn: u64, commit: Commit, writes: &[u8]) -> Result<()> {
+    /// Counts the rows that a commit made, less those that it deleted. The manifest's counts are those of the log's position.
+    fn count(&self, lsn: u64, commit: &Commit, writes: &[u8]) -> Result<()> {
+        let mut tree: Option<Arc<Tree>> = None;
+        for op in ops(writes) {
+            let op = op.ok_or_else(|| self.nonsense(lsn))?;
+            // One with staged files says it in all.
+            if op.write.is_some() != commit.staged.is_empty() || self.trees.is_dropped(op.tree) {
+                continue;
+            }
+            if tree.as_ref().is_none_or(|tree| tree.id != op.tree) {
+                tree = Some(self.trees.get_or_create(op.tree).ok_or_else(|| self.nonsense(lsn))?);
+            }
+            if let Some(tree) = &tree {
+                tree.committed.fetch_add(op.rows, Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, lsn: u64, commit: &Commit, writes: &[u8]) -> Result<()> {
         for meta in &commit.staged {
             // Any tree in between may be in it, but those that were dropped before.
             let between = (tree_of(&meta.min).0..=tree_of(&meta.max).0).map(TreeId);
@@ -223,37 +247,37 @@ impl Replay<'_> {
             let mut rows = tree.rows.write();
             let mut next = Some(first);
             while let Some(op) = next {
-                change.live += op.live;
-                write(&mut rows, tree.is_partial(), op, commit.timestamp, &mut change);
+                if let Some(row) = op.write {
+                    write(&mut rows, tree.is_partial(), row, commit.timestamp, &mut change);
+                }
                 next = ops.next_if(|op| op.is_some_and(|op| op.tree == tree.id)).flatten();
             }
             drop(rows);
             self.trees.account(&tree, &change);
         }
-        commit.drops.iter().for_each(|tree| self.trees.remove(*tree, commit.timestamp));
-        let staged = commit.staged.into_iter();
+        let staged = commit.staged.iter().cloned();
         self.staged.extend(staged.map(|meta| FileMeta { committed: Some(commit.timestamp), ..meta }));
         Ok(())
     }
 }
 
 /// The row as the write leaves it; there are no snapshots yet that could need what it was.
-fn write(rows: &mut BTree, partial: bool, op: Op<'_>, timestamp: u64, change: &mut Change) {
-    let cell = match op.value {
+fn write(rows: &mut BTree, partial: bool, written: RowWrite<'_>, timestamp: u64, change: &mut Change) {
+    let cell = match written.value {
         Some(value) => Cell::Live(Value::new(value)),
         // Nothing in any file needs to be hidden.
-        None if !partial => return forget(rows, op.key, change),
+        None if !partial => return forget(rows, written.key, change),
         None => Cell::Tombstone,
     };
     let head = Version::committed(timestamp, cell);
-    match rows.get_mut(op.key) {
+    match rows.get_mut(written.key) {
         Some(row) => {
             change.row(row, -1);
             row.head = head;
             change.row(row, 1);
         }
         None => {
-            let row = Row::new(op.key, head, partial);
+            let row = Row::new(written.key, head, partial);
             change.row(&row, 1);
             rows.insert(row);
         }

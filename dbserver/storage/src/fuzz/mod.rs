@@ -35,8 +35,8 @@ fn placed<T>(result: Result<T>) {
 fn decode_commit(bytes: &[u8]) {
     if let Some((commit, writes)) = Commit::decode(bytes) {
         assert!(commit.drops.len() + commit.staged.len() <= bytes.len());
-        let bytes: usize =
-            ops(writes).flatten().map(|op| op.key.len() + op.value.map_or(0, <[u8]>::len)).sum();
+        let written = ops(writes).flatten().filter_map(|op| op.write);
+        let bytes: usize = written.map(|row| row.key.len() + row.value.map_or(0, <[u8]>::len)).sum();
         assert!(bytes <= writes.len());
     }
 }

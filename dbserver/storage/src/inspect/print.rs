@@ -134,7 +134,8 @@ impl Out<'_> {
             Kind::Trees => take_u64(&mut { record.payload })
                 .map(|below| format!("trees: numbers below {below} are taken")),
             Kind::Commit => Commit::decode(record.payload).and_then(|(commit, writes)| {
-                let count = ops(writes).map(|op| op.map(|_| 1)).sum::<Option<u64>>()?;
+                let count =
+                    ops(writes).map(|op| op.map(|op| u64::from(op.write.is_some()))).sum::<Option<u64>>()?;
                 let Commit { timestamp, txn, drops, staged } = commit;
                 let mut what = format!("commit: timestamp {timestamp}, transaction {txn}, {count} writes");
                 drops.iter().for_each(|tree| what.push_str(&format!(", drops tree {}", tree.0)));

@@ -28,7 +28,7 @@ impl Shared {
         let files = &self.files;
         let _one = files.flushing.lock();
         let start = self.io.now();
-        let position = self.log.position();
+        let (position, rows) = self.log.position(|| self.trees.committed());
         let log_bytes = self.log.counters.bytes.load(Ordering::Relaxed);
         self.log.flush()?;
         // Everything committed before the position is visible now, so it is in the files; what comes later is in the log
@@ -53,8 +53,9 @@ impl Shared {
             manifest.replay_from = position.end;
             manifest.replay_epoch = manifest.epoch;
             manifest.next_tree = position.next_tree;
-            manifest.live = self.trees.live();
             manifest.dropped = self.trees.dropped(upto);
+            manifest.live = rows;
+            manifest.live.retain(|(tree, _)| manifest.dropped.binary_search(tree).is_err());
         })?;
         drop(pin);
         let set = files.set();

@@ -106,12 +106,6 @@ impl Version {
         std::iter::successors(Some(self), |version| version.older.as_ref().map(|older| &older.version))
     }
 
-    /// Whether the newest version with data is a row.
-    pub fn is_live(&self) -> bool {
-        let newest = self.iter().find(|version| !matches!(version.cell, Cell::Lock));
-        newest.is_some_and(|version| matches!(version.cell, Cell::Live(_) | Cell::InFiles))
-    }
-
     /// Estimated bytes of the versions behind this one.
     pub fn older_bytes(&self) -> u64 {
         let older = self.older.as_ref().map(|older| &older.version);
@@ -121,7 +115,6 @@ impl Version {
     /// Puts a version on top. Does not cut the chain.
     pub fn push(&mut self, stamp: Stamp, cell: Cell, change: &mut Change) {
         change.bytes += OLDER_BYTES + cell.heap_bytes();
-        let before = self.is_live();
         let old = std::mem::replace(self, Version { stamp, cell, older: None });
         if !old.is_absent() {
             let (depth, prune_at) = match &old.older {
@@ -130,26 +123,21 @@ impl Version {
             };
             self.older = Some(Box::new(Older { version: old, depth, prune_at }));
         }
-        change.live += i64::from(self.is_live()) - i64::from(before);
     }
 
     /// Replaces the data of the head.
     pub fn replace(&mut self, cell: Cell, change: &mut Change) {
-        let before = self.is_live();
         change.bytes += cell.heap_bytes() - self.cell.heap_bytes();
         self.cell = cell;
-        change.live += i64::from(self.is_live()) - i64::from(before);
     }
 
     /// Takes the head off; the version behind it becomes the head, or an absent one.
     pub fn pop(&mut self, change: &mut Change) {
-        let before = self.is_live();
         change.bytes -= OLDER_BYTES + self.cell.heap_bytes();
         *self = match self.older.take() {
             Some(mut older) => std::mem::replace(&mut older.version, Version::absent()),
             None => Version::absent(),
         };
-        change.live += i64::from(self.is_live()) - i64::from(before);
     }
 
     /// The owner of the pending versions on top has committed: one committed version stays of them, without locks.
@@ -301,8 +289,7 @@ mod tests {
         head.push(Stamp::pending(3, 5), Cell::Lock, &mut change);
         head.settle(3, 9, &mut change);
         assert_eq!(timestamps(&head), [9, 5]);
-        assert!(head.is_live());
-        assert_eq!(change.live, 0);
+        assert!(matches!(head.cell, Cell::Live(_)));
         assert_eq!(change.bytes, OLDER_BYTES);
     }
 }

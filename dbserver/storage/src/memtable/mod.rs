@@ -30,6 +30,8 @@ pub(crate) struct Tree {
     pub rows: RwLock<BTree>,
     /// Rows whose newest version is not a deletion, committed or not.
     pub live: AtomicI64,
+    /// The same, of the commits in the log.
+    pub committed: AtomicI64,
     /// Estimated memory.
     pub bytes: AtomicI64,
     /// How many share locks its rows may have: writers ask the lock manager only where this is not zero.
@@ -48,6 +50,7 @@ impl Tree {
             id,
             rows: RwLock::new(BTree::default()),
             live: AtomicI64::new(0),
+            committed: AtomicI64::new(0),
             bytes: AtomicI64::new(0),
             shares: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
@@ -165,20 +168,18 @@ impl Trees {
         self.list.read().iter().flatten().cloned().collect()
     }
 
-    /// How many live rows each tree has.
-    pub fn live(&self) -> Vec<(TreeId, i64)> {
-        let live = self.all().into_iter().map(|tree| (tree.id, tree.live.load(Ordering::Relaxed)));
-        live.filter(|(_, rows)| *rows != 0).collect()
+    /// How many rows each tree has by the commits in the log. To be called in the log's critical section.
+    pub fn committed(&self) -> Vec<(TreeId, i64)> {
+        let list = self.list.read();
+        let rows = list.iter().flatten().map(|tree| (tree.id, tree.committed.load(Ordering::Relaxed)));
+        rows.filter(|(_, rows)| *rows != 0).collect()
     }
 
-    /// Accounts memory that a tree gained (or lost, where negative), and live rows.
+    /// Accounts memory that a tree gained (or lost, where negative).
     pub fn account(&self, tree: &Tree, change: &Change) {
         if change.bytes != 0 {
             tree.bytes.fetch_add(change.bytes, Ordering::Relaxed);
             self.memory.fetch_add(change.bytes, Ordering::Relaxed);
-        }
-        if change.live != 0 {
-            tree.live.fetch_add(change.live, Ordering::Relaxed);
         }
     }
 
@@ -193,6 +194,6 @@ impl Trees {
 pub(crate) struct Change {
     /// Bytes gained.
     pub bytes: i64,
-    /// Live rows gained.
+    /// Rows gained.
     pub live: i64,
 }

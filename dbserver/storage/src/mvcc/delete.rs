@@ -84,7 +84,7 @@ impl Transaction {
                 index += 1;
             }
             drop(latched);
-            writer.shared.trees.account(&target, &change);
+            writer.account(&change);
             self.stage_if_due(&mut work)?;
             if index < end {
                 break;
@@ -176,7 +176,7 @@ impl Writer<'_> {
             }
         });
         if deleted {
-            self.log_delete(key);
+            self.log_delete(key, change);
         }
         deleted
     }

@@ -14,7 +14,6 @@ use super::write::Want;
 use crate::engine::Shared;
 use crate::error::Result;
 use crate::key::{Key, KeyRange, RowBuffer, TreeId};
-use crate::memtable::Change;
 use crate::mvcc::slots::TxnState;
 use crate::sst::{Codec, SstWriter, Staged};
 
@@ -94,11 +93,10 @@ impl Unfinished {
         // A savepoint from before has to be told that there are files.
         work.stagings += 1;
         if let Some(tree) = shared.trees.get(tree) {
-            shared.trees.account(&tree, &Change { bytes: 0, live: rows });
             let rows_latch = tree.rows.write();
             tree.leaves_memory();
             drop(rows_latch);
-            work.staged_live.push((tree, rows));
+            work.rows.add(&tree, rows);
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ mod delete;
 mod garbage;
 mod load;
 mod locks;
+mod row_counts;
 mod scan;
 mod serializable;
 mod slots;

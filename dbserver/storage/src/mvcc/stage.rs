@@ -16,7 +16,7 @@ use super::work::Work;
 use crate::engine::Shared;
 use crate::error::Result;
 use crate::key::{Key, TreeId};
-use crate::memtable::{Cell, Change, Tree, Version};
+use crate::memtable::{Cell, Change, Version};
 use crate::sst::{Codec, SstWriter, Staged, Table, write_user_key};
 
 /// Rows looked at under one acquisition of a tree's latch.
@@ -89,10 +89,9 @@ fn move_to_file(
         shared.flush_memtable()?;
         file = write_file(shared, state, slot, keys, work)?;
     }
-    let File::Written(Written { rows, live }, table) = file else { return Ok(None) };
+    let File::Written(rows, table) = file else { return Ok(None) };
     shared.files.stage(Arc::clone(&table));
     work.staged.push(table);
-    work.staged_live.extend(live);
     leave(shared, keys, &rows);
     work.kept_bytes = 0;
     work.redo.staged();
@@ -101,7 +100,8 @@ fn move_to_file(
 
 /// What became of a file.
 enum File {
-    Written(Written, Arc<Table>),
+    /// For each key, whether its row is in it.
+    Written(Vec<bool>, Arc<Table>),
     /// A row cannot be staged yet.
     NotYet,
     /// No row has anything for a file.
@@ -133,23 +133,15 @@ fn write_file(
     file
 }
 
-/// What went to a file.
-struct Written {
-    /// For each key, whether its row did.
-    rows: Vec<bool>,
-    /// Live rows more, by tree.
-    live: Vec<(Arc<Tree>, i64)>,
-}
-
-/// `None` where an older version of a row is in no file yet.
+/// Answers for each key whether its row went to the file; `None` where an older version of a row is in no file yet.
 fn write(
     shared: &Shared,
     slot: u32,
     keys: &[(TreeId, Key)],
     writer: &mut SstWriter,
-) -> Result<Option<Written>> {
+) -> Result<Option<Vec<bool>>> {
     let flushed = shared.files.flushed();
-    let mut written = Written { rows: vec![false; keys.len()], live: Vec::new() };
+    let mut written = vec![false; keys.len()];
     let (mut user, mut found, mut versions) = (Vec::new(), Vec::new(), Vec::new());
     for (from, group) in groups(keys) {
         let Some((id, tree)) = group.first().and_then(|(id, _)| Some((*id, shared.trees.get(*id)?))) else {
@@ -158,11 +150,10 @@ fn write(
         found.clear();
         versions.clear();
         tree.rows.read().get_all(group, &mut |index, row| {
-            found.push((index, of(&row.head, slot, flushed, &mut versions), was_live(&row.head)));
+            found.push((index, of(&row.head, slot, flushed, &mut versions)));
         });
         let mut rest = versions.as_slice();
-        let mut live = 0;
-        for (index, stageable, was_live) in &found {
+        for (index, stageable) in &found {
             let count = match stageable {
                 Stageable::Versions(count) => *count,
                 Stageable::Nothing => continue,
@@ -178,20 +169,12 @@ fn write(
                 let value = if let Cell::Live(value) = cell { Some(&**value) } else { None };
                 writer.add(&user, *command, value)?;
             }
-            live += i64::from(matches!(own.first(), Some((_, Cell::Live(_))))) - i64::from(*was_live);
-            if let Some(row) = written.rows.get_mut(from + index) {
+            if let Some(row) = written.get_mut(from + index) {
                 *row = true;
             }
         }
-        written.live.push((tree, live));
     }
     Ok(Some(written))
-}
-
-/// Whether the row existed before the transaction wrote it.
-fn was_live(head: &Version) -> bool {
-    let base = head.iter().find(|version| version.stamp.owner().is_none());
-    base.is_some_and(|base| matches!(base.cell, Cell::Live(_) | Cell::InFiles))
 }
 
 /// Appends its pending versions to `versions`, newest first.

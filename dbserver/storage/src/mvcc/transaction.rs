@@ -512,7 +512,7 @@ impl Transaction {
                 index += 1;
             }
             drop(latched);
-            self.shared.trees.account(&target, &change);
+            writer.account(&change);
             self.stage_if_due(&mut work)?;
             match applied? {
                 // The files have to be asked again.
@@ -563,6 +563,10 @@ impl Transaction {
             // The log is about to name the files.
             shared.files.sync_dir()?;
         }
+        if !work.staged.is_empty() {
+            work.rows.iter().for_each(|(tree, rows)| work.redo.rows(tree, rows));
+        }
+        let rows = &work.rows;
         let staged = work.staged.iter().map(|table| table.named()).collect();
         let timestamp =
             shared.log.commit(&self.state, &work.redo, drops, staged, durability, |timestamp| {
@@ -570,6 +574,7 @@ impl Transaction {
                 for tree in &dropped {
                     tree.dropped.store(timestamp, Ordering::Release);
                 }
+                rows.commit();
                 Ok(())
             })?;
         self.release_locks();

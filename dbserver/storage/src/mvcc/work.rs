@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::Stamp;
 use super::garbage::{Item, forget};
+use super::row_counts::{self, RowCounts};
 use super::slots::TxnState;
 use super::snapshot::Pin;
 use super::types::ObjectLock;
 use crate::engine::Shared;
 use crate::key::{Key, TreeId};
-use crate::memtable::{BTree, Cell, Change, Tree, Version};
+use crate::memtable::{BTree, Cell, Change, Version};
 use crate::sst::Table;
 use crate::sync::RwLock;
 use crate::sync::atomic::Ordering;
@@ -34,6 +35,7 @@ pub struct Savepoint {
     redo: RedoMark,
     drops: usize,
     write_bytes: u64,
+    rows: row_counts::Mark,
 }
 
 /// Behind the transaction's mutex.
@@ -49,8 +51,6 @@ pub(crate) struct Work {
     pub kept_bytes: usize,
     /// Files with pending versions of this transaction, oldest first.
     pub staged: Vec<Arc<Table>>,
-    /// How many live rows went to them, by tree.
-    pub staged_live: Vec<(Arc<Tree>, i64)>,
     /// Commands rolled back to a savepoint, first and last: what they wrote to staged files does not count.
     pub discards: Arc<RwLock<Vec<(u64, u64)>>>,
     /// How many times `touched` was emptied into a staged file.
@@ -62,6 +62,7 @@ pub(crate) struct Work {
     /// Newest commit this transaction has met that was not visible then.
     pub depends_on: u64,
     pub write_bytes: u64,
+    pub rows: RowCounts,
 }
 
 impl Work {
@@ -106,6 +107,7 @@ impl Work {
             redo: self.redo.mark(),
             drops: self.drops.len(),
             write_bytes: self.write_bytes,
+            rows: self.rows.mark(),
         }
     }
 
@@ -122,6 +124,7 @@ impl Work {
         self.redo.rollback_to(savepoint.redo);
         self.drops.truncate(savepoint.drops);
         self.write_bytes = savepoint.write_bytes;
+        self.rows.rollback_to(&savepoint.rows);
         self.command += 1;
     }
 
@@ -129,9 +132,7 @@ impl Work {
     pub fn undo_all(&mut self, shared: &Shared, state: &TxnState) {
         self.undo(shared, state, 0, 0);
         self.touched = Vec::new();
-        for (tree, live) in self.staged_live.drain(..) {
-            shared.trees.account(&tree, &Change { bytes: 0, live: -live });
-        }
+        self.rows.rollback_to(&row_counts::Mark::new());
     }
 
     /// Takes off the pending versions of the command and later ones; `from`: the first of `touched` to look at. Answers the rows

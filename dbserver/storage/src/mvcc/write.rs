@@ -10,7 +10,7 @@ use super::types::WaitPolicy;
 use super::work::Work;
 use crate::engine::Shared;
 use crate::error::{Error, LockName, Result};
-use crate::key::{Key, TreeId, Value};
+use crate::key::{Key, Value};
 use crate::lsm::Newest;
 use crate::memtable::{BTree, Cell, Change, Row, Tree, Version};
 use crate::sync::atomic::Ordering;
@@ -74,7 +74,7 @@ impl Writer<'_> {
         loop {
             let mut change = Change::default();
             let applied = self.apply(&mut tree.rows.write(), key, want, below.take(), &mut change);
-            self.shared.trees.account(&tree, &change);
+            self.account(&change);
             match applied? {
                 Applied::Below => below = Some(self.below(key)?),
                 applied => return Ok(applied),
@@ -107,7 +107,7 @@ impl Writer<'_> {
             && !self.tree.is_partial()
             && rows.insert_missing(key, || self.new_row(key, Cell::Live(Value::new(value)), change))
         {
-            self.log_put(self.tree.id, key, value, true);
+            self.log_put(key, value, true, change);
             return Ok(Applied::Done);
         }
         let Some(row) = rows.get_mut(key) else {
@@ -171,17 +171,17 @@ impl Writer<'_> {
                     return Ok(Applied::Exists(existing.clone()));
                 }
                 self.push(row, Cell::Live(Value::new(value)), change);
-                self.log_put(self.tree.id, &row.key, value, true);
+                self.log_put(&row.key, value, true, change);
             }
             Want::Put(value) => {
                 let new = live(&row.head).is_none();
                 self.push(row, Cell::Live(Value::new(value)), change);
-                self.log_put(self.tree.id, &row.key, value, new);
+                self.log_put(&row.key, value, new, change);
             }
             Want::Delete | Want::DeleteNewest => {
                 if live(&row.head).is_some() {
                     self.push(row, Cell::Tombstone, change);
-                    self.log_delete(&row.key);
+                    self.log_delete(&row.key, change);
                 }
             }
             Want::Lock | Want::Share(_) => {
@@ -257,7 +257,7 @@ impl Writer<'_> {
         self.miss(want)?;
         let cell = match want {
             Want::Put(value) | Want::Insert(value) => {
-                self.log_put(self.tree.id, key, value, true);
+                self.log_put(key, value, true, change);
                 Cell::Live(Value::new(value))
             }
             Want::Delete | Want::DeleteNewest => return Ok(Applied::Done),
@@ -295,14 +295,22 @@ impl Writer<'_> {
         self.work.touch(self.tree.id, &row.key);
     }
 
-    fn log_put(&mut self, tree: TreeId, key: &[u8], value: &[u8], new: bool) {
-        self.work.redo.put(tree, key, value, new);
+    fn log_put(&mut self, key: &[u8], value: &[u8], new: bool, change: &mut Change) {
+        self.work.redo.put(self.tree.id, key, value, new);
+        change.live += i64::from(new);
         self.work.write_bytes += (key.len() + value.len()) as u64;
     }
 
-    pub(super) fn log_delete(&mut self, key: &[u8]) {
+    pub(super) fn log_delete(&mut self, key: &[u8], change: &mut Change) {
         self.work.redo.delete(self.tree.id, key);
+        change.live -= 1;
         self.work.write_bytes += key.len() as u64;
+    }
+
+    /// Accounts what was done under the tree's latch.
+    pub fn account(&mut self, change: &Change) {
+        self.shared.trees.account(&self.tree, change);
+        self.work.rows.add(&self.tree, change.live);
     }
 
     pub(super) fn is_shared(&self, key: &[u8]) -> bool {

@@ -22,6 +22,6 @@ mod writer;
 
 pub(crate) use reader::{Reader, Record};
 pub(crate) use record::Kind;
-pub(crate) use redo::{Commit, Op, Redo, RedoMark, ops, put_varint, take_u32, take_u64, take_varint};
+pub(crate) use redo::{Commit, Redo, RedoMark, RowWrite, ops, put_varint, take_u32, take_u64, take_varint};
 pub(crate) use segment::{MAGIC, SEGMENT_HEADER, SegmentSize, Segments, decode_header};
 pub(crate) use writer::{Log, LogStart, Until};

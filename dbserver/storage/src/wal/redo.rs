@@ -6,6 +6,7 @@
 //! 2  key length (varint), key, value length (varint), value      put of a row that existed
 //! 3  key length (varint), key                                    delete of a row that existed
 //! 4  key length (varint), key, value length (varint), value      put of a row that did not
+//! 5  rows (i64)                                  rows that the tree has more by the commit, in one that has staged files
 //! ```
 //! A commit's payload: timestamp (u64), transaction (u64), dropped trees (varint count, u64 each), staged files (varint count, as
 //! in the manifest), writes. What is in staged files is not among the writes.
@@ -17,6 +18,7 @@ const TREE: u8 = 1;
 const PUT: u8 = 2;
 const DELETE: u8 = 3;
 const INSERT: u8 = 4;
+const ROWS: u8 = 5;
 
 /// Writes not yet logged.
 #[derive(Default)]
@@ -47,6 +49,13 @@ impl Redo {
         self.switch(tree);
         self.bytes.push(DELETE);
         put_bytes(&mut self.bytes, key);
+    }
+
+    /// The tree has so many rows more when the transaction has committed, which has staged files.
+    pub fn rows(&mut self, tree: TreeId, rows: i64) {
+        self.switch(tree);
+        self.bytes.push(ROWS);
+        self.bytes.extend_from_slice(&rows.to_le_bytes());
     }
 
     fn switch(&mut self, tree: TreeId) {
@@ -132,11 +141,18 @@ impl Commit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Op<'a> {
     pub tree: TreeId,
-    pub key: &'a [u8],
-    /// `None`: a delete.
-    pub value: Option<&'a [u8]>,
     /// Rows that the tree has more.
-    pub live: i64,
+    pub rows: i64,
+    /// What is written; in a commit with staged files there may be nothing: then the rows are all that it has more.
+    pub write: Option<RowWrite<'a>>,
+}
+
+/// What is written to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowWrite<'a> {
+    pub key: &'a [u8],
+    /// `None`: it is deleted.
+    pub value: Option<&'a [u8]>,
 }
 
 /// The writes in order; an item is `None` where the bytes make no sense, and the last then.
@@ -167,10 +183,17 @@ fn next_op<'a>(bytes: &mut &'a [u8], tree: &mut Option<TreeId>) -> Option<Op<'a>
             PUT | INSERT => {
                 let key = take_bytes(bytes)?;
                 let value = take_bytes(bytes)?;
-                let live = i64::from(*tag == INSERT);
-                return Some(Op { tree: (*tree)?, key, value: Some(value), live });
+                let write = Some(RowWrite { key, value: Some(value) });
+                return Some(Op { tree: (*tree)?, rows: i64::from(*tag == INSERT), write });
             }
-            DELETE => return Some(Op { tree: (*tree)?, key: take_bytes(bytes)?, value: None, live: -1 }),
+            DELETE => {
+                let write = Some(RowWrite { key: take_bytes(bytes)?, value: None });
+                return Some(Op { tree: (*tree)?, rows: -1, write });
+            }
+            ROWS => {
+                let rows = take_u64(bytes)?.cast_signed();
+                return Some(Op { tree: (*tree)?, rows, write: None });
+            }
             _ => return None,
         }
     }
@@ -231,11 +254,14 @@ mod tests {
         redo.put(TreeId(7), b"a", b"1", true);
         redo.put(TreeId(7), &[b'k'; 300], &[b'v'; 70_000], false);
         redo.delete(TreeId(8), b"");
+        redo.rows(TreeId(9), -5);
         let read: Vec<_> = ops(&redo.bytes).collect();
-        assert_eq!(read.len(), 3);
-        assert_eq!(read[0], Some(Op { tree: TreeId(7), key: b"a", value: Some(b"1"), live: 1 }));
-        assert_eq!(read[1].unwrap().value.unwrap().len(), 70_000);
-        assert_eq!(read[2], Some(Op { tree: TreeId(8), key: b"", value: None, live: -1 }));
+        assert_eq!(read.len(), 4);
+        let write = |key, value| Some(RowWrite { key, value });
+        assert_eq!(read[0], Some(Op { tree: TreeId(7), rows: 1, write: write(b"a", Some(b"1")) }));
+        assert_eq!(read[1].unwrap().write.unwrap().value.unwrap().len(), 70_000);
+        assert_eq!(read[2], Some(Op { tree: TreeId(8), rows: -1, write: write(b"", None) }));
+        assert_eq!(read[3], Some(Op { tree: TreeId(9), rows: -5, write: None }));
         for cut in 1..20 {
             assert!(ops(&redo.bytes[..cut]).count() <= 2, "a cut is noticed, not a panic");
         }

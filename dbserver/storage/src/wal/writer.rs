@@ -391,10 +391,11 @@ impl Log {
         self.room.notify_all();
     }
 
-    /// Where the log ends: every commit so far is before that.
-    pub fn position(&self) -> Position {
+    /// Where the log ends: every commit so far is before that. With what is read in the critical section, where no commit is half
+    /// done.
+    pub fn position<T>(&self, of: impl FnOnce() -> T) -> (Position, T) {
         let fill = self.fill.lock();
-        Position { end: fill.end(), next_tree: fill.trees_logged }
+        (Position { end: fill.end(), next_tree: fill.trees_logged }, of())
     }
 
     /// The timestamp of the newest commit, durable or not.

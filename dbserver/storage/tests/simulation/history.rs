@@ -135,6 +135,13 @@ impl History {
         rows
     }
 
+    /// What is committed, visible or not.
+    pub fn newest_rows(&self) -> Rows {
+        let mut rows = self.durable.clone();
+        self.pending.iter().for_each(|pending| commit(&mut rows, &pending.ops));
+        rows
+    }
+
     /// The newest committed value of a row.
     pub fn newest(&self, tree: u64, key: &[u8]) -> Option<Vec<u8>> {
         let last =

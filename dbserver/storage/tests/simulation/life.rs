@@ -213,6 +213,7 @@ impl Simulation {
                         self.rows(&engine).unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
                     self.history.recovered(found);
                     self.trees.retain(|tree| *tree <= self.history.committed_tree);
+                    self.rows_are_counted(&engine, 1..=self.history.highest_tree);
                     return engine;
                 }
                 Ok(engine) => self.crash(engine),
@@ -224,6 +225,16 @@ impl Simulation {
                     self.crash(());
                 }
             }
+        }
+    }
+
+    /// Nobody is writing: the counts of these trees' rows are exact.
+    fn rows_are_counted(&self, engine: &Engine, trees: impl IntoIterator<Item = u64>) {
+        let newest = self.history.newest_rows();
+        for tree in trees {
+            let expected = newest.keys().filter(|(of, _)| *of == tree).count() as u64;
+            let counted = engine.tree_len(TreeId(tree));
+            assert_eq!(counted, expected, "seed {}: rows of tree {tree}", self.seed);
         }
     }
 
@@ -269,6 +280,7 @@ impl Simulation {
         self.counts.unseen += serial::check(self.seed, &self.committed);
         if !self.is_over() && self.rng.random_bool(0.2) {
             (open, kept) = (Vec::new(), Vec::new());
+            self.rows_are_counted(&engine, self.trees.iter().copied());
             if engine.close().is_ok() {
                 self.history.flushed();
             }
@@ -339,6 +351,9 @@ impl Simulation {
                         }
                     }
                     Err(error) => self.expected(&error),
+                }
+                if open.is_empty() {
+                    self.rows_are_counted(engine, self.trees.iter().copied());
                 }
             }
             86..89 => {
