@@ -28,6 +28,8 @@ pub struct Amount {
 /// A stall: a transaction that takes longer.
 const STALL_MICROS: u64 = 100_000;
 const CLIENTS: u32 = 8;
+/// Seconds in which the load before it may still be merged, and nothing is in memory.
+const WARM_UP: u64 = 10;
 
 /// Runs dbserver alone and prints what it found; a line every minute meanwhile.
 pub fn run(amount: &Amount, kind: &Kind, data: &Path) -> Result<()> {
@@ -103,7 +105,8 @@ fn watch(server: &Server, done: &AtomicBool, begun: Instant) {
 
 /// pgbench's log of latencies: a line a second and thread with, among others, the maximum.
 fn latencies(server: &Server) -> Result<()> {
-    let (mut seconds, mut stalls, mut worst) = (0, 0, 0);
+    // The second of the clock and the longest transaction that ended in it, for each client thread.
+    let mut longest: Vec<(u64, u64)> = Vec::new();
     for entry in std::fs::read_dir(server.folder())? {
         let path = entry?.path();
         if !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("pgbench_log")) {
@@ -111,15 +114,24 @@ fn latencies(server: &Server) -> Result<()> {
         }
         for line in std::fs::read_to_string(path)?.lines() {
             // Second, transactions, sum and sum of squares of latencies, minimum, maximum; µs.
-            let most: u64 = line.split(' ').nth(5).context("pgbench's log")?.parse()?;
-            seconds += 1;
-            stalls += u64::from(most > STALL_MICROS);
-            worst = worst.max(most);
+            let field = |index| line.split(' ').nth(index).context("pgbench's log");
+            longest.push((field(0)?.parse()?, field(5)?.parse()?));
         }
     }
+    let first = longest.iter().map(|(second, _)| *second).min().unwrap_or(0);
+    let stalls: Vec<u64> =
+        longest.iter().filter(|(_, most)| *most > STALL_MICROS).map(|(second, _)| second - first).collect();
+    let worst = |from: u64| {
+        let after = longest.iter().filter(|(second, _)| second - first >= from);
+        after.map(|(_, most)| *most).max().unwrap_or(0) as f64 / 1e3
+    };
     println!(
-        "longest transaction: {:.1} ms; {stalls} of {seconds} seconds (of each client thread) have one over {} ms",
-        worst as f64 / 1e3,
+        "longest transaction: {:.1} ms, {:.1} ms after the first {WARM_UP} s; {} of {} seconds (of each client thread) have one over \
+         {} ms: {stalls:?}",
+        worst(0),
+        worst(WARM_UP),
+        stalls.len(),
+        longest.len(),
         STALL_MICROS / 1000
     );
     Ok(())
