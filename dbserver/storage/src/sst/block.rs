@@ -17,6 +17,7 @@ use std::cmp::Ordering;
 use std::io::Read as _;
 use std::path::Path;
 
+use super::zstd_contexts;
 use crate::error::{Error, Result};
 use crate::wal::{put_varint, take_varint};
 
@@ -131,7 +132,7 @@ pub(crate) fn store(raw: &[u8], codec: Codec, out: &mut Vec<u8>) {
     let compressed = match codec {
         Codec::None => None,
         Codec::Lz4 => Some(lz4_flex::block::compress(raw)),
-        Codec::Zstd => zstd::bulk::compress(raw, zstd::DEFAULT_COMPRESSION_LEVEL).ok(),
+        Codec::Zstd => zstd_contexts::compress(raw).ok(),
     };
     let (codec, stored) = match &compressed {
         Some(compressed) if compressed.len() < raw.len() => (codec, compressed.as_slice()),
@@ -186,7 +187,7 @@ pub(crate) fn open(path: &Path, offset: u64, stored: &[u8]) -> Result<Vec<u8>> {
 /// Memory is taken at once only for as much as the stored bytes make likely; for more, as it turns up.
 fn decompress(body: &[u8], raw_length: usize) -> std::io::Result<Vec<u8>> {
     if raw_length <= (body.len().saturating_mul(ZSTD_RATIO)).max(2 * BLOCK_BYTES) {
-        return zstd::bulk::decompress(body, raw_length);
+        return zstd_contexts::decompress(body, raw_length);
     }
     let mut raw = Vec::new();
     zstd::stream::read::Decoder::new(body)?.take(raw_length as u64 + 1).read_to_end(&mut raw)?;

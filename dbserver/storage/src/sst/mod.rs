@@ -25,6 +25,7 @@ mod footer;
 mod meta;
 mod table;
 mod writer;
+mod zstd_contexts;
 
 pub(crate) use block::{Codec, Place};
 pub(crate) use cache::BlockCache;
