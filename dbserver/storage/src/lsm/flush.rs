@@ -32,10 +32,11 @@ impl Shared {
         let log_bytes = self.log.counters.bytes.load(Ordering::Relaxed);
         self.log.flush()?;
         // Everything committed before the position is visible now, so it is in the files; what comes later is in the log
-        // behind it. Commits in between are in both, and skipped by their timestamp. An asynchronous one of them may be in no
-        // durable log yet: then it becomes durable by the files, and with it all before it.
+        // behind it. Commits in between are in both: their writes are skipped by their timestamp, their rows are counted from the log.
+        // So an asynchronous one of them has to be in the durable log before it is in the files.
         let pin = Pin::held(self);
         let upto = pin.timestamp;
+        self.log.flush()?;
         let mut flush = Flush {
             shared: self,
             after: files.flushed(),
