@@ -560,6 +560,7 @@ impl Engine {
             file_bytes: (0..=levels).map(|level| set.level_bytes(level)).collect(),
             flush_bytes: load(&files.counters.flush_bytes),
             staged_bytes: load(&files.counters.staged_bytes),
+            deleted_in_files: load(&files.counters.deleted_in_files),
             compactions: load(&files.counters.compactions),
             compactions_failed: load(&files.counters.compactions_failed),
             flush_error: shared.flush_error.lock().as_ref().map(Error::to_string),

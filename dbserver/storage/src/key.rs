@@ -212,6 +212,21 @@ impl RowBuffer {
         Some((key, value))
     }
 
+    /// The same rows in the order of their keys.
+    #[must_use]
+    pub fn sorted(&self) -> RowBuffer {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        order.sort_unstable_by_key(|index| self.get(*index));
+        let mut sorted = RowBuffer {
+            bytes: Vec::with_capacity(self.bytes.len()),
+            ends: Vec::with_capacity(self.ends.len()),
+        };
+        for (key, value) in order.into_iter().filter_map(|index| self.get(index)) {
+            sorted.push(key, value);
+        }
+        sorted
+    }
+
     /// The rows in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         (0..self.len()).filter_map(|index| self.get(index))

@@ -26,6 +26,8 @@ pub struct Stats {
     pub flush_bytes: u64,
     /// Bytes of files that large transactions wrote.
     pub staged_bytes: u64,
+    /// Rows whose deletions went straight to files.
+    pub deleted_in_files: u64,
     /// Units of compaction done.
     pub compactions: u64,
     /// Units of compaction that failed.

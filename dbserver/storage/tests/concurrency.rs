@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,8 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use plimsoll_storage::io::Io;
 use plimsoll_storage::{
-    Direction, Engine, Error, Isolation, KeyRange, LockMode, LockOutcome, Options, RowBuffer, Transaction,
-    TreeId, WaitPolicy, Write,
+    BulkDelete, Direction, Engine, Error, Isolation, KeyRange, LockMode, LockOutcome, Options, RowBuffer,
+    Transaction, TreeId, WaitPolicy, Write,
 };
 use rand::prelude::*;
 use support::{Faults, SimIo};
@@ -165,6 +166,94 @@ fn transfers_keep_the_sum_through_deadlocks_checkpoints_and_power_cuts() {
         drop(engine);
         io.power_cut();
     }
+}
+
+/// Adds one to a row, if it is there; answers whether it was.
+fn add_one(engine: &Engine, key: &[u8]) -> Result<bool, Error> {
+    let txn = engine.begin(Isolation::ReadCommitted);
+    let current = loop {
+        match txn.lock_row(ACCOUNTS, key, LockMode::Update, WaitPolicy::Wait)? {
+            LockOutcome::Locked { current, .. } => break current,
+            LockOutcome::Blocked(wait) => {
+                wait.wait(None, &|| false)?;
+                txn.new_statement();
+            }
+            LockOutcome::Skipped => panic!("asked to wait"),
+        }
+    };
+    let Some(current) = current else { return Ok(false) };
+    let Write::Done = txn.put(ACCOUNTS, key, &(number(Some(&current)) + 1).to_le_bytes())? else {
+        panic!("the row is locked")
+    };
+    txn.commit()?.wait()?;
+    Ok(true)
+}
+
+/// Deletes every row of the range, as its snapshot has them, or none; answers what they held.
+fn delete_all(engine: &Engine, range: &KeyRange) -> Result<HashMap<Vec<u8>, i64>, Error> {
+    let txn = engine.begin(Isolation::ReadCommitted);
+    let snapshot = txn.snapshot();
+    let (mut rows, mut keys) = (RowBuffer::new(), RowBuffer::new());
+    let mut scan = snapshot.scan(ACCOUNTS, range.clone(), Direction::Forward);
+    while scan.next_batch(1_000, &mut rows)? {}
+    rows.iter().for_each(|(key, _)| assert!(keys.push(key, &[])));
+    if !txn.delete_in_file(&mut BulkDelete::new(ACCOUNTS), &keys, &snapshot)? {
+        return Ok(HashMap::new());
+    }
+    txn.commit()?.wait()?;
+    Ok(rows.iter().map(|(key, value)| (key.to_vec(), number(Some(value)))).collect())
+}
+
+#[test]
+fn what_is_deleted_in_a_file_is_what_the_statement_has_read() {
+    let io = SimIo::new(9);
+    let engine = open(&io, options(&Arc::default()));
+    assert_eq!(engine.allocate_tree().unwrap(), ACCOUNTS);
+    const ROWS: u32 = 300;
+    let mut deletions = 0;
+    for round in 0..200u32 {
+        let key = |row: u32| [round.to_be_bytes(), row.to_be_bytes()].concat();
+        let txn = engine.begin(Isolation::ReadCommitted);
+        for row in 0..ROWS {
+            assert!(matches!(txn.put(ACCOUNTS, &key(row), &0i64.to_le_bytes()), Ok(Write::Done)));
+        }
+        txn.commit().unwrap().wait().unwrap();
+        engine.checkpoint().unwrap();
+        if round % 2 == 0 {
+            engine.shrink_memory(0).unwrap();
+        }
+        let added = Mutex::new(HashMap::<Vec<u8>, i64>::new());
+        let range = KeyRange::prefix(&round.to_be_bytes());
+        let deleted = std::thread::scope(|scope| {
+            for seed in 0..2 {
+                let (engine, added) = (&engine, &added);
+                scope.spawn(move || {
+                    let mut rng = StdRng::seed_from_u64(u64::from(round) * 2 + seed);
+                    for _ in 0..rng.random_range(0..6) {
+                        let key = key(rng.random_range(0..ROWS));
+                        if add_one(engine, &key).unwrap() {
+                            *added.lock().entry(key).or_default() += 1;
+                        }
+                    }
+                });
+            }
+            scope.spawn(|| {
+                engine.checkpoint().unwrap();
+                engine.shrink_memory(0).unwrap();
+            });
+            delete_all(&engine, &range).unwrap()
+        });
+        deletions += usize::from(!deleted.is_empty());
+        let snapshot = engine.begin(Isolation::ReadCommitted).snapshot();
+        for row in 0..ROWS {
+            let (key, added) = (key(row), added.lock());
+            let found = snapshot.get(ACCOUNTS, &key).unwrap();
+            assert_eq!(found.is_none(), deleted.contains_key(&key), "round {round}, row {row}");
+            let held = found.map(|value| number(Some(&value))).or(deleted.get(&key).copied());
+            assert_eq!(held, Some(added.get(&key).copied().unwrap_or(0)), "round {round}, row {row}");
+        }
+    }
+    assert!((20..200).contains(&deletions), "{deletions} times all rows were deleted");
 }
 
 /// Who was offered a row finds that another was quicker. With that it becomes known whom the others in the queue wait for: two of

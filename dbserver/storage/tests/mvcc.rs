@@ -19,8 +19,8 @@ use std::task::{Context, Poll, Waker};
 
 use plimsoll_storage::io::RealIo;
 use plimsoll_storage::{
-    BatchWrite, Direction, Engine, Error, Insert, Isolation, KeyRange, LockMode, LockOutcome, LockWait,
-    ObjectLock, Options, RowBuffer, Savepoint, Snapshot, Transaction, TreeId, WaitPolicy, Write,
+    BatchWrite, BulkDelete, Direction, Engine, Error, Insert, Isolation, KeyRange, LockMode, LockOutcome,
+    LockWait, ObjectLock, Options, RowBuffer, Savepoint, Snapshot, Transaction, TreeId, WaitPolicy, Write,
 };
 
 const TREE: TreeId = TreeId(1);
@@ -192,6 +192,16 @@ impl Runner {
                 }
                 let deleted = txn.delete_batch(TREE, &rows, 0, cursor)?;
                 writeln!(output, "deleted {deleted} of {}", rows.len())?;
+            }
+            "delete_in_file" => {
+                // The same, all or none.
+                let cursor = session.cursors.get(args.next_pos().ok_or("cursor")?).ok_or("no such cursor")?;
+                let mut rows = RowBuffer::new();
+                while let Some(key) = args.next_pos() {
+                    rows.push(key.as_bytes(), &[]);
+                }
+                let deleted = txn.delete_in_file(&mut BulkDelete::new(TREE), &rows, cursor)?;
+                writeln!(output, "{}", if deleted { "all deleted" } else { "none deleted" })?;
             }
             "newest" => {
                 let newest = txn.see_newest();

@@ -10,6 +10,7 @@ use super::context::ExecContext;
 use super::entries::index_entries;
 use super::eval::eval_row;
 use super::key_events::record;
+use super::operators::IN_FILE_ROWS_MIN;
 use super::shape::columns_used;
 use crate::catalog::{Index, Table};
 use crate::error::{Result, SqlError};
@@ -19,7 +20,7 @@ use crate::types::Datum;
 use crate::types::key::KeyPart;
 use crate::types::table_row::row_number_key;
 use crate::vector::Batch;
-use plimsoll_storage::{Insert, LockWait, RowBuffer, TreeId, Write};
+use plimsoll_storage::{BulkDelete, Insert, LockWait, RowBuffer, TreeId, Write};
 use std::sync::Arc;
 
 /// Why a write did not happen.
@@ -85,6 +86,7 @@ struct IndexWriter {
     parts: Vec<KeyPart>,
     /// Live columns that the keys and the predicate read.
     used: Vec<bool>,
+    bulk: BulkDelete,
 }
 
 impl<'p> RowWriter<'p> {
@@ -94,7 +96,8 @@ impl<'p> RowWriter<'p> {
         let indexes = table.indexes.iter().zip(&checks.indexes).map(|(index, (keys, predicate))| {
             let mut used = Vec::new();
             keys.iter().chain(predicate).for_each(|e| columns_used(e, &mut used));
-            IndexWriter { index: Arc::clone(index), parts: index_parts(index, keys), used }
+            let bulk = BulkDelete::new(index.tree);
+            IndexWriter { index: Arc::clone(index), parts: index_parts(index, keys), used, bulk }
         });
         let indexes = indexes.collect();
         Self {
@@ -452,47 +455,100 @@ impl<'p> RowWriter<'p> {
     }
 
     /// What goes with rows that the statement's snapshot shows and that have just been deleted from the table's tree: their entries.
-    /// A batch of live columns, if they are needed ([`RowWriter::needs_old`]); `keys` are the rows'.
+    /// Batches of live columns, if they are needed ([`RowWriter::needs_old`]), each with the rows' keys.
     ///
     /// # Errors
     /// Those of evaluation and storage.
-    pub fn delete_batch_rest(
+    pub fn delete_batches_rest(
         &mut self,
+        parts: &[(Batch, RowBuffer)],
+        ctx: &mut ExecContext<'_>,
+    ) -> Result<(), Stop> {
+        for number in 0..self.indexes.len() {
+            if !self.delete_entries_in_file(number, parts, ctx)? {
+                for (batch, keys) in parts {
+                    self.delete_entries(number, batch, keys, ctx)?;
+                }
+            }
+        }
+        let table = &self.access.table;
+        ctx.count_change(table.oid, Change::Delete, parts.iter().map(|(batch, _)| batch.rows as u64).sum());
+        if table.has_key_relations() {
+            for (batch, _) in parts {
+                for row in 0..batch.rows {
+                    record(&self.access, Some(&columns::row(batch, row)), None, ctx)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the entries of very many rows in one index, all or none; answers whether it has.
+    fn delete_entries_in_file(
+        &mut self,
+        number: usize,
+        parts: &[(Batch, RowBuffer)],
+        ctx: &mut ExecContext<'_>,
+    ) -> Result<bool, Stop> {
+        let (Some(writer), Some((exprs, predicate))) =
+            (self.indexes.get_mut(number), self.checks.indexes.get(number))
+        else {
+            return Ok(false);
+        };
+        let rows: usize = parts.iter().map(|(batch, _)| batch.rows).sum();
+        if !writer.index.valid || rows < IN_FILE_ROWS_MIN {
+            return Ok(false);
+        }
+        let (mut some, mut all) = (RowBuffer::new(), RowBuffer::new());
+        let mut reservation = ctx.reservation();
+        for (batch, keys) in parts {
+            ctx.check()?;
+            index_entries(&writer.index, exprs, predicate.as_ref(), batch, keys, &mut some, ctx)?;
+            // They are sorted into a second buffer.
+            let fits = reservation.grow((some.bytes() as u64).saturating_mul(2)).is_ok();
+            if !fits || !some.iter().all(|(key, _)| all.push(key, &[])) {
+                return Ok(false);
+            }
+        }
+        let enough = all.len() >= IN_FILE_ROWS_MIN;
+        let sorted = all.sorted();
+        Ok(enough && ctx.transaction()?.delete_in_file(&mut writer.bulk, &sorted, ctx.snapshot()?)?)
+    }
+
+    /// Deletes the entries of a batch's rows in one index.
+    fn delete_entries(
+        &mut self,
+        number: usize,
         batch: &Batch,
         keys: &RowBuffer,
         ctx: &mut ExecContext<'_>,
     ) -> Result<(), Stop> {
-        let checks = self.checks;
-        let mut entries = RowBuffer::new();
-        for (number, (exprs, predicate)) in checks.indexes.iter().enumerate() {
-            let Some(writer) = self.indexes.get(number) else { continue };
-            let index = Arc::clone(&writer.index);
-            if !index.valid {
-                // It may lack them.
-                for row in 0..batch.rows {
-                    let (key, _) = keys.get(row).unwrap_or_default();
-                    self.delete_entry(number, key, &columns::row(batch, row), ctx)?;
-                }
-                continue;
-            }
-            let of = index_entries(&index, exprs, predicate.as_ref(), batch, keys, &mut entries, ctx)?;
-            let mut from = 0;
-            while from < entries.len() {
-                ctx.check()?;
-                let until = ctx.transaction()?.delete_batch(index.tree, &entries, from, ctx.snapshot()?)?;
-                // An entry that is younger than the snapshot; where it is not alone, the others follow it.
-                let count = if until > from { 1 } else { entries.len().saturating_sub(until) };
-                from = until.saturating_add(count);
-                for entry in until..from {
-                    let (Some((_, key)), Some(row)) = (entries.get(entry), of.row(entry)) else { continue };
-                    self.delete_entry(number, key, &columns::row(batch, row), ctx)?;
-                }
-            }
-        }
-        ctx.count_change(self.access.table.oid, Change::Delete, batch.rows as u64);
-        if self.access.table.has_key_relations() {
+        let (Some(writer), Some((exprs, predicate))) =
+            (self.indexes.get(number), self.checks.indexes.get(number))
+        else {
+            return Ok(());
+        };
+        let index = Arc::clone(&writer.index);
+        if !index.valid {
+            // It may lack them.
             for row in 0..batch.rows {
-                record(&self.access, Some(&columns::row(batch, row)), None, ctx)?;
+                let (key, _) = keys.get(row).unwrap_or_default();
+                self.delete_entry(number, key, &columns::row(batch, row), ctx)?;
+            }
+            return Ok(());
+        }
+        let mut entries = RowBuffer::new();
+        let of = index_entries(&index, exprs, predicate.as_ref(), batch, keys, &mut entries, ctx)?;
+        let mut from = 0;
+        while from < entries.len() {
+            ctx.check()?;
+            let until = ctx.transaction()?.delete_batch(index.tree, &entries, from, ctx.snapshot()?)?;
+            // An entry that is younger than the snapshot; where it is not alone, the others follow it.
+            let count = if until > from { 1 } else { entries.len().saturating_sub(until) };
+            from = until.saturating_add(count);
+            for entry in until..from {
+                let (Some((_, key)), Some(row)) = (entries.get(entry), of.row(entry)) else { continue };
+                self.delete_entry(number, key, &columns::row(batch, row), ctx)?;
             }
         }
         Ok(())

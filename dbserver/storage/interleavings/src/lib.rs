@@ -41,8 +41,8 @@ pub use engine::Engine;
 pub use error::{ConflictReason, Error, LockName, Result, WaitsFor};
 pub use key::{Direction, Key, KeyRange, RowBuffer, TreeId, Value};
 pub use mvcc::{
-    BatchWrite, CommitTicket, Durability, Insert, Isolation, Load, LockMode, LockOutcome, LockWait,
-    NewestView, ObjectLock, Savepoint, Scan, Snapshot, Transaction, WaitPolicy, Write,
+    BatchWrite, BulkDelete, CommitTicket, Durability, Insert, Isolation, Load, LockMode, LockOutcome,
+    LockWait, NewestView, ObjectLock, Savepoint, Scan, Snapshot, Transaction, WaitPolicy, Write,
 };
 pub use options::{FatalHook, Options};
 pub use stats::Stats;

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use plimsoll_storage::io::{File, Io, OpenMode};
 use plimsoll_storage::{
-    Direction, Engine, Error, Insert, Isolation, KeyRange, LockMode, LockOutcome, Options, RowBuffer,
-    Snapshot, Transaction, TreeId, WaitPolicy, Write,
+    BulkDelete, Direction, Durability, Engine, Error, Insert, Isolation, KeyRange, Load, LockMode,
+    LockOutcome, Options, RowBuffer, Snapshot, Transaction, TreeId, WaitPolicy, Write,
 };
 use shuttle::rand::Rng;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -84,9 +84,15 @@ fn check(test: fn()) {
     Runner::new(PctScheduler::new(3, schedules), config).run(test);
 }
 
+fn options(background: bool) -> Options {
+    Options { wal_segment_size: 8192, background, fatal: Arc::new(|_| {}), ..Options::default() }
+}
+
 fn open(io: &SimIo, background: bool) -> Engine {
-    let options =
-        Options { wal_segment_size: 8192, background, fatal: Arc::new(|_| {}), ..Options::default() };
+    open_with(io, options(background))
+}
+
+fn open_with(io: &SimIo, options: Options) -> Engine {
     Engine::open(Arc::new(Driven(io.process())), Path::new("/data"), options).unwrap()
 }
 
@@ -297,6 +303,115 @@ fn the_newest_row_is_found_while_rows_leave_memory() {
         ];
         join(threads);
         assert_eq!(scan(&newest(&engine), Direction::Forward), [(1, 1), (2, 1), (9, 1)]);
+    });
+}
+
+/// Deletions in a file beside one who writes to a row of them, or has, and rows on their way to files.
+#[test]
+fn what_is_deleted_in_a_file_is_what_the_statement_has_read() {
+    check(|| {
+        let io = SimIo::new(shuttle::rand::thread_rng().r#gen());
+        let engine = open(&io, true);
+        assert_eq!(engine.allocate_tree().unwrap(), TREE);
+        add(&engine, &[(1, 1), (2, 1), (3, 1)]).unwrap();
+        engine.checkpoint().unwrap();
+        engine.shrink_memory(0).unwrap();
+        let adds = beside(&engine, |engine| {
+            // Where the row has gone, it is one.
+            add(engine, &[(2, 10)]).unwrap();
+        });
+        let moves = beside(&engine, |engine| {
+            engine.checkpoint().unwrap();
+            engine.shrink_memory(0).unwrap();
+        });
+        let txn = engine.begin(Isolation::ReadCommitted);
+        let snapshot = txn.snapshot();
+        let seen = get(&snapshot, 2).unwrap();
+        let mut keys = RowBuffer::new();
+        (1..=3).for_each(|row| assert!(keys.push(&[row], &[])));
+        let deleted = txn.delete_in_file(&mut BulkDelete::new(TREE), &keys, &snapshot).unwrap();
+        txn.commit().unwrap().wait().unwrap();
+        drop(snapshot);
+        join(vec![adds, moves]);
+        let rows = scan(&newest(&engine), Direction::Forward);
+        let expected = match (deleted, seen) {
+            // The addition has waited, or come first.
+            (true, 1) => vec![(2, 10)],
+            (true, _) => vec![],
+            (false, _) => vec![(1, 1), (2, 11), (3, 1)],
+        };
+        assert_eq!(rows, expected, "deleted: {deleted}, of {seen}");
+        assert_eq!(engine.tree_len(TREE), rows.len() as u64);
+    });
+}
+
+/// As the one before, where a row comes to memory from a file that no flush knows of: no flush may write it in front of its deletion.
+#[test]
+fn no_flush_comes_in_front_of_a_deletion_in_a_file() {
+    check(|| {
+        let io = SimIo::new(shuttle::rand::thread_rng().r#gen());
+        let options = Options { stage_bytes_min: 1, memtable_bytes: 64 << 10, ..options(false) };
+        let engine = open_with(&io, options);
+        assert_eq!(engine.allocate_tree().unwrap(), TREE);
+        let (txn, mut load) = (engine.begin(Isolation::ReadCommitted), Load::new(TREE));
+        let (mut rows, mut keys) = (RowBuffer::new(), RowBuffer::new());
+        for row in 1..=3 {
+            assert!(rows.push(&[row], &[0; 1_000]) && keys.push(&[row], &[]));
+        }
+        assert_eq!(txn.load(&mut load, &rows, 0).unwrap(), 3);
+        assert!(txn.finish_load(load).unwrap().is_empty(), "it is in a file");
+        txn.commit().unwrap().wait().unwrap();
+        let locks = beside(&engine, |engine| {
+            let txn = engine.begin(Isolation::ReadCommitted);
+            let asked = txn.lock_row(TREE, &[2], LockMode::Update, WaitPolicy::Skip).unwrap();
+            txn.rollback();
+            assert!(matches!(asked, LockOutcome::Locked { .. } | LockOutcome::Skipped));
+            engine.checkpoint().unwrap();
+            engine.shrink_memory(0).unwrap();
+        });
+        let txn = engine.begin(Isolation::ReadCommitted);
+        let snapshot = txn.snapshot();
+        let deleted = txn.delete_in_file(&mut BulkDelete::new(TREE), &keys, &snapshot).unwrap();
+        join(vec![locks]);
+        txn.commit().unwrap().wait().unwrap();
+        drop(snapshot);
+        let left = if deleted { 0 } else { 3 };
+        let mut rows = RowBuffer::new();
+        let mut scan = newest(&engine).scan(TREE, KeyRange::all(), Direction::Forward);
+        while scan.next_batch(10, &mut rows).unwrap() {}
+        assert_eq!((rows.len(), engine.tree_len(TREE)), (left, left as u64), "deleted: {deleted}");
+    });
+}
+
+/// What a checkpoint counts and what the log counts on from there is what is there.
+#[test]
+fn rows_are_counted_once_whenever_the_power_is_cut() {
+    check(|| {
+        let mut rng = shuttle::rand::thread_rng();
+        let io = SimIo::new(rng.r#gen());
+        let engine = open(&io, false);
+        assert_eq!(engine.allocate_tree().unwrap(), TREE);
+        add(&engine, &[(1, 1)]).unwrap();
+        if rng.gen_bool(0.8) {
+            let power_cut_after = Some(rng.gen_range(0..30));
+            io.set_faults(Faults { power_cut_after, ..Faults::default() });
+        }
+        let writes = beside(&engine, |engine| {
+            for row in 2..6 {
+                let txn = engine.begin(Isolation::ReadCommitted);
+                if put(&txn, row, 1).is_err() || txn.commit_with(Durability::Asynchronous).is_err() {
+                    return;
+                }
+            }
+        });
+        let checkpoint = engine.checkpoint();
+        assert!(checkpoint.is_ok() || io.is_off());
+        join(vec![writes]);
+        io.power_cut();
+        drop(engine);
+        let engine = open(&io, false);
+        let rows = scan(&newest(&engine), Direction::Forward).len() as u64;
+        assert_eq!(engine.tree_len(TREE), rows);
     });
 }
 

@@ -72,6 +72,7 @@ pub(crate) struct Counters {
     pub compaction_bytes_read: AtomicU64,
     pub compaction_bytes_written: AtomicU64,
     pub staged_bytes: AtomicU64,
+    pub deleted_in_files: AtomicU64,
 }
 
 impl Files {
@@ -165,21 +166,22 @@ impl Files {
         }
     }
 
-    /// Puts a staged file before all others.
-    pub fn stage(&self, table: Arc<Table>) {
+    /// Puts a staged file before all others. Answers up to which commit those hold all.
+    pub fn stage(&self, table: Arc<Table>) -> u64 {
         let _changing = self.manifest.lock();
         let mut set = FileSet::clone(&self.set.load());
         self.counters.staged_bytes.fetch_add(table.meta.bytes, Ordering::Relaxed);
         set.l0.insert(0, table);
         self.set.store(Arc::new(set));
+        self.flushed()
     }
 
-    /// Takes the files of a transaction away that was rolled back.
-    pub fn unstage(&self, state: &Arc<TxnState>) {
+    /// Takes staged files away again that have not been committed.
+    pub fn unstage(&self, is_gone: impl Fn(&Arc<Table>) -> bool) {
         let _changing = self.manifest.lock();
         let mut set = FileSet::clone(&self.set.load());
         set.l0.retain(|table| {
-            let gone = table.staged.as_ref().is_some_and(|staged| Arc::ptr_eq(&staged.state, state));
+            let gone = table.staged.is_some() && is_gone(table);
             if gone {
                 table.set_obsolete();
             }
@@ -251,7 +253,15 @@ impl Files {
     }
 
     /// Whether no file says of a key between these, both included, what was committed after the timestamp or is not yet.
-    pub fn nothing_after(&self, tree: TreeId, first: &[u8], last: &[u8], timestamp: u64) -> bool {
-        self.set.load().nothing_after(&user_key(tree, first), &user_key(tree, last), timestamp)
+    /// `but`: those that are not asked.
+    pub fn nothing_after(
+        &self,
+        tree: TreeId,
+        first: &[u8],
+        last: &[u8],
+        timestamp: u64,
+        but: &dyn Fn(&Table) -> bool,
+    ) -> bool {
+        self.set.load().nothing_after(&user_key(tree, first), &user_key(tree, last), timestamp, but)
     }
 }

@@ -176,11 +176,18 @@ impl FileSet {
     }
 
     /// Whether no file with a key between these, both included, has something newer than the timestamp.
-    pub fn nothing_after(&self, first: &[u8], last: &[u8], timestamp: u64) -> bool {
+    /// `but`: those that are not asked.
+    pub fn nothing_after(
+        &self,
+        first: &[u8],
+        last: &[u8],
+        timestamp: u64,
+        but: &dyn Fn(&Table) -> bool,
+    ) -> bool {
         self.runs().iter().chain(&self.levels).all(|tables| {
             let from = tables.partition_point(|table| *table.meta.max < *first);
             let mut overlapping = tables.iter().skip(from).take_while(|table| *table.meta.min <= *last);
-            overlapping.all(|table| !table.has_news(timestamp))
+            overlapping.all(|table| !table.has_news(timestamp) || but(table))
         })
     }
 

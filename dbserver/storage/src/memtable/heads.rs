@@ -24,6 +24,12 @@ impl Keyed for &Key {
     }
 }
 
+impl Keyed for &[u8] {
+    fn key(&self) -> &[u8] {
+        self
+    }
+}
+
 impl Keyed for (TreeId, Key) {
     fn key(&self) -> &[u8] {
         &self.1

@@ -129,7 +129,7 @@ impl Writer<'_> {
         let (Some(first), Some(last)) = (keys.iter().min(), keys.iter().max()) else {
             return Ok(Told::Nothing);
         };
-        if !self.tree.is_partial() || files.nothing_after(tree, first, last, seen.timestamp) {
+        if !self.tree.is_partial() || files.nothing_after(tree, first, last, seen.timestamp, &|_| false) {
             return Ok(Told::Nothing);
         }
         let missing: Vec<bool> = {

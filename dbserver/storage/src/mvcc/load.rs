@@ -8,14 +8,12 @@ use std::sync::Arc;
 
 use super::serializable::Span;
 use super::stage;
+use super::staged_file::StagedFile;
 use super::transaction::{Transaction, check_size};
 use super::work::Work;
 use super::write::Want;
-use crate::engine::Shared;
 use crate::error::Result;
 use crate::key::{Key, KeyRange, RowBuffer, TreeId};
-use crate::mvcc::slots::TxnState;
-use crate::sst::{Codec, SstWriter, Staged};
 
 /// Rows on their way into one tree, of one statement. Dropping it forgets those that are in no staged file yet.
 pub struct Load {
@@ -24,16 +22,8 @@ pub struct Load {
     waiting: RowBuffer,
     /// It has become enough.
     goes_to_files: bool,
-    file: Option<Unfinished>,
+    file: Option<StagedFile>,
     last_key: Option<Vec<u8>>,
-}
-
-/// A file that is being written, with the tree's number before the key at hand.
-struct Unfinished {
-    shared: Arc<Shared>,
-    writer: Option<SstWriter>,
-    command: u64,
-    user: Vec<u8>,
 }
 
 impl Load {
@@ -56,57 +46,6 @@ impl Load {
             count += 1;
         }
         Ok(count)
-    }
-}
-
-impl Unfinished {
-    fn create(shared: &Arc<Shared>, tree: TreeId, command: u64) -> Result<Unfinished> {
-        let writer = Some(shared.files.create(Codec::Lz4)?);
-        Ok(Unfinished { shared: Arc::clone(shared), writer, command, user: tree.0.to_be_bytes().to_vec() })
-    }
-
-    fn add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.user.truncate(size_of::<TreeId>());
-        self.user.extend_from_slice(key);
-        match &mut self.writer {
-            Some(writer) => writer.add(&self.user, self.command, Some(value)),
-            None => Ok(()),
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.writer.as_ref().is_some_and(|writer| writer.bytes() >= self.shared.options.file_bytes)
-    }
-
-    /// The file comes into force, for its transaction alone.
-    fn finish(mut self, tree: TreeId, state: &Arc<TxnState>, work: &mut Work) -> Result<()> {
-        let Some(writer) = self.writer.take() else { return Ok(()) };
-        let (shared, number) = (&self.shared, writer.number());
-        let table = writer.finish().and_then(|meta| {
-            let staged = Staged { state: Arc::clone(state), discards: Arc::clone(&work.discards) };
-            shared.files.open(meta, Some(staged))
-        });
-        let table = table.inspect_err(|_| shared.files.discard(&[number]))?;
-        let rows = i64::try_from(table.meta.entries).unwrap_or(i64::MAX);
-        shared.files.stage(Arc::clone(&table));
-        work.staged.push(table);
-        // A savepoint from before has to be told that there are files.
-        work.stagings += 1;
-        if let Some(tree) = shared.trees.get(tree) {
-            let rows_latch = tree.rows.write();
-            tree.leaves_memory();
-            drop(rows_latch);
-            work.rows.add(&tree, rows);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            self.shared.files.discard(&[writer.number()]);
-        }
     }
 }
 
@@ -141,18 +80,18 @@ impl Transaction {
             }
             let file = match &mut load.file {
                 Some(file) => file,
-                none => none.insert(Unfinished::create(&shared, load.tree, work.command)?),
+                none => none.insert(StagedFile::create(&shared, load.tree, work.command)?),
             };
             if !load.goes_to_files {
                 load.goes_to_files = true;
                 let waiting = std::mem::take(&mut load.waiting);
-                waiting.iter().try_for_each(|(key, value)| file.add(key, value))?;
+                waiting.iter().try_for_each(|(key, value)| file.add(key, Some(value)))?;
             }
-            file.add(key, value)?;
+            file.add(key, Some(value))?;
             if file.is_full()
                 && let Some(file) = load.file.take()
             {
-                file.finish(load.tree, &state, &mut work)?;
+                self.loaded(file, load.tree, &mut work)?;
             }
         }
         work.write_bytes += bytes as u64;
@@ -167,8 +106,23 @@ impl Transaction {
     pub fn finish_load(&self, load: Load) -> Result<RowBuffer> {
         let mut work = self.work()?;
         if let Some(file) = load.file {
-            file.finish(load.tree, &self.state, &mut work)?;
+            self.loaded(file, load.tree, &mut work)?;
         }
         Ok(load.waiting)
+    }
+
+    /// A load's file comes into force.
+    fn loaded(&self, file: StagedFile, tree: TreeId, work: &mut Work) -> Result<()> {
+        let Some((table, _)) = file.finish(&self.state, work)? else { return Ok(()) };
+        let rows = i64::try_from(table.meta.entries).unwrap_or(i64::MAX);
+        work.staged.push(table);
+        // A savepoint from before has to be told that there are files.
+        work.stagings += 1;
+        let tree = self.writer(work, tree)?.tree;
+        let latch = tree.rows.write();
+        tree.leaves_memory();
+        drop(latch);
+        work.rows.add(&tree, rows);
+        Ok(())
     }
 }

@@ -18,6 +18,7 @@
 //! the log, and a crash leaves a prefix of the log. A synchronous ticket waits for the disk, whatever is visible.
 
 mod delete;
+mod delete_in_file;
 mod garbage;
 mod load;
 mod locks;
@@ -28,6 +29,7 @@ mod slots;
 mod snapshot;
 mod snapshots;
 mod stage;
+mod staged_file;
 mod stamp;
 mod ticket;
 mod transaction;
@@ -35,6 +37,7 @@ mod types;
 mod work;
 mod write;
 
+pub use delete_in_file::BulkDelete;
 pub(crate) use garbage::{Garbage, Item, forget, walk};
 pub use load::Load;
 pub(crate) use locks::LockManager;

@@ -18,6 +18,7 @@ use crate::error::{Error, LockName, Result};
 use crate::key::{Key, KeyRange, RowBuffer, TreeId, Value};
 use crate::lsm::FileView;
 use crate::memtable::{Change, Tree};
+use crate::sst::Table;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::wal::Until;
@@ -591,7 +592,10 @@ impl Transaction {
         self.shared.serializable.abort(&self.state);
         self.state.abort();
         if !work.staged.is_empty() {
-            self.shared.files.unstage(&self.state);
+            let own = |table: &Arc<Table>| {
+                table.staged.as_ref().is_some_and(|staged| Arc::ptr_eq(&staged.state, &self.state))
+            };
+            self.shared.files.unstage(own);
         }
         self.release_locks();
     }

@@ -142,12 +142,23 @@ pub struct Counts {
     /// Waits that ended with the lock, and in a deadlock.
     pub woken: u64,
     pub deadlocks: u64,
+    /// Rows whose deletions went straight to a file.
+    pub in_file: u64,
 }
 
 impl Counts {
     pub fn add(&mut self, other: Counts) {
-        let Counts { serializable, refused, unseen, safe, shared, shared_by_several, woken, deadlocks } =
-            other;
+        let Counts {
+            serializable,
+            refused,
+            unseen,
+            safe,
+            shared,
+            shared_by_several,
+            woken,
+            deadlocks,
+            in_file,
+        } = other;
         self.serializable += serializable;
         self.refused += refused;
         self.unseen += unseen;
@@ -156,6 +167,7 @@ impl Counts {
         self.shared_by_several += shared_by_several;
         self.woken += woken;
         self.deadlocks += deadlocks;
+        self.in_file += in_file;
     }
 }
 

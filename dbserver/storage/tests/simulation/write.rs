@@ -1,6 +1,8 @@
 //! What transactions write and lock.
 
-use plimsoll_storage::{BatchWrite, Error, Insert, Load, LockMode, RowBuffer, TreeId, WaitPolicy, Write};
+use plimsoll_storage::{
+    BatchWrite, BulkDelete, Error, Insert, Load, LockMode, RowBuffer, TreeId, WaitPolicy, Write,
+};
 use rand::prelude::*;
 
 use crate::history::{Op, write};
@@ -162,6 +164,45 @@ impl Simulation {
         }
         let mut rows = RowBuffer::new();
         keys.iter().for_each(|key| assert!(rows.push(key, &[])));
+        if self.rng.random_bool(0.4) {
+            // Now and then as the next part of another deletion of the statement, which deletes others.
+            let mut bulk = BulkDelete::new(TreeId(tree));
+            let (first, second) = keys.split_at(self.rng.random_range(0..=keys.len()));
+            let parts = if self.rng.random_bool(0.3) { vec![first, second] } else { vec![keys.as_slice()] };
+            let mut done = 0;
+            let deleted = parts.into_iter().try_fold(true, |all, part| {
+                let mut rows = RowBuffer::new();
+                part.iter().for_each(|key| assert!(rows.push(key, &[])));
+                let deleted =
+                    all && (part.is_empty() || open.txn.delete_in_file(&mut bulk, &rows, &snapshot)?);
+                done += if deleted { part.len() } else { 0 };
+                Ok(deleted)
+            });
+            if done > 0 && deleted.is_ok() {
+                // Who has deleted them does not do so again.
+                let again = open.txn.delete_in_file(&mut BulkDelete::new(TreeId(tree)), &rows, &snapshot);
+                assert!(again.is_err() || matches!(again, Ok(false)), "seed {}: deleted twice", self.seed);
+            }
+            self.counts.in_file += done as u64;
+            for key in keys.drain(..if deleted.is_ok() { done } else { 0 }).collect::<Vec<_>>() {
+                self.deleted(open, others, tree, key);
+            }
+            rows.clear();
+            keys.iter().for_each(|key| assert!(rows.push(key, &[])));
+            match deleted {
+                Ok(true) => {
+                    return;
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    // The first part may be.
+                    self.refused_or_expected(open, &error);
+                    open.failed = true;
+                    open.touched.extend(keys.into_iter().map(|key| (tree, key)));
+                    return;
+                }
+            }
+        }
         match open.txn.delete_batch(TreeId(tree), &rows, 0, &snapshot) {
             Ok(deleted) => {
                 if let Some(key) = keys.get(deleted) {
@@ -172,10 +213,7 @@ impl Simulation {
                         self.in_the_way(open, others, &row);
                     }
                 }
-                for key in keys.drain(..deleted) {
-                    self.first_updater(open, tree, &key);
-                    self.done(open, others, Ok(Write::Done), Op::Delete(tree, key));
-                }
+                keys.drain(..deleted).for_each(|key| self.deleted(open, others, tree, key));
             }
             Err(error) => {
                 self.refused_or_expected(open, &error);
@@ -183,6 +221,11 @@ impl Simulation {
                 open.touched.extend(keys.into_iter().map(|key| (tree, key)));
             }
         }
+    }
+
+    fn deleted(&mut self, open: &mut Open, others: &[Open], tree: u64, key: Vec<u8>) {
+        self.first_updater(open, tree, &key);
+        self.done(open, others, Ok(Write::Done), Op::Delete(tree, key));
     }
 
     /// Rows with keys of its own, some of them enough for files.

@@ -1,7 +1,9 @@
 //! DELETE.
 
+use super::gathered::{Gathered, IN_FILE_ROWS_MIN};
 use super::target::{Locking, lock_batch, may_repeat, row_key};
 use super::{BoxOperator, Operator, pull};
+use crate::context::Reservation;
 use crate::error::Result;
 use crate::execute::columns;
 use crate::execute::context::ExecContext;
@@ -11,21 +13,26 @@ use crate::plan;
 use crate::types::Datum;
 use crate::vector::Batch;
 use hashbrown::HashSet;
-use plimsoll_storage::RowBuffer;
+use plimsoll_storage::{BulkDelete, RowBuffer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Deletes the input's rows. Those that nobody has touched since they were read go in batches; each of the others is locked and
-/// looked at again first.
+/// Deletes the input's rows. Those that nobody has touched since they were read go in batches, or, where they are very many, in files;
+/// each of the others is locked and looked at again first.
 pub struct Delete<'p> {
     plan: &'p plan::Delete,
     input: BoxOperator<'p>,
     writer: RowWriter<'p>,
     done: Option<HashSet<Box<[u8]>>>,
+    /// Read, but not deleted yet.
+    gathered: Gathered,
+    bulk: BulkDelete,
     /// Keys of a batch's rows.
     keys: RowBuffer,
     /// Rows deleted, to be returned.
     gone: VecDeque<Batch>,
+    /// Their memory.
+    gone_memory: Option<Reservation>,
     affected: u64,
 }
 
@@ -33,7 +40,43 @@ impl<'p> Delete<'p> {
     pub fn new(plan: &'p plan::Delete, input: BoxOperator<'p>) -> Self {
         let writer = RowWriter::new(&plan.table, &plan.checks, true);
         let done = may_repeat(&plan.input).then(HashSet::new);
-        Self { plan, input, writer, done, keys: RowBuffer::new(), gone: VecDeque::new(), affected: 0 }
+        Self {
+            plan,
+            input,
+            writer,
+            done,
+            gathered: Gathered::default(),
+            bulk: BulkDelete::new(plan.table.tree),
+            keys: RowBuffer::new(),
+            gone: VecDeque::new(),
+            gone_memory: None,
+            affected: 0,
+        }
+    }
+
+    /// Deletes the rows of a batch, or keeps them to delete them with others.
+    fn take(&mut self, batch: Batch, ctx: &mut ExecContext<'_>) -> Result<()> {
+        if self.done.is_some() {
+            return self.delete(batch, ctx);
+        }
+        let alone = self.gathered.take(batch, self.plan.target.key, ctx);
+        if alone.is_some() || self.gathered.is_full(self.bulk.files()) {
+            self.delete_gathered(ctx)?;
+        }
+        alone.map_or(Ok(()), |batch| self.delete(batch, ctx))
+    }
+
+    /// Deletes what has been gathered; what has gone is ready to be returned.
+    fn delete_gathered(&mut self, ctx: &mut ExecContext<'_>) -> Result<()> {
+        let Gathered { batches, keys, reservation } = std::mem::take(&mut self.gathered);
+        self.gone_memory = reservation;
+        let many = keys.len() >= IN_FILE_ROWS_MIN;
+        if !many || !ctx.transaction()?.delete_in_file(&mut self.bulk, &keys, ctx.snapshot()?)? {
+            return batches.into_iter().try_for_each(|batch| self.delete(batch, ctx));
+        }
+        self.delete_rest(&batches, ctx)?;
+        batches.into_iter().for_each(|batch| self.deleted(Some(batch)));
+        Ok(())
     }
 
     /// Deletes the rows of a batch; what has gone is ready to be returned.
@@ -51,7 +94,7 @@ impl<'p> Delete<'p> {
             let until = ctx.transaction()?.delete_batch(tree, &self.keys, from, ctx.snapshot()?)?;
             if until > from {
                 let gone = columns::slice_batch(&batch, from, until.saturating_sub(from))?;
-                self.delete_rest(&gone, ctx)?;
+                self.delete_rest(std::slice::from_ref(&gone), ctx)?;
                 self.deleted(Some(gone));
             }
             // One that has changed is mostly alone; where it is not, or nothing can go in batches, the others follow it.
@@ -66,15 +109,19 @@ impl<'p> Delete<'p> {
     }
 
     /// The entries and so on of rows that are gone.
-    fn delete_rest(&mut self, gone: &Batch, ctx: &mut ExecContext<'_>) -> Result<()> {
+    fn delete_rest(&mut self, gone: &[Batch], ctx: &mut ExecContext<'_>) -> Result<()> {
         let (target, width) = (&self.plan.target, self.writer.access.live.len());
-        let live = gone.columns.iter().skip(target.first).take(width).cloned().collect();
-        let mut keys = RowBuffer::new();
-        if self.writer.needs_old() {
-            keys_of(gone, target.key, &mut keys);
-        }
-        let live = Batch { rows: gone.rows, columns: live };
-        self.writer.delete_batch_rest(&live, &keys, ctx).map_err(Stop::into_error)
+        let needs_old = self.writer.needs_old();
+        let parts = gone.iter().map(|gone| {
+            let live = gone.columns.iter().skip(target.first).take(width).cloned().collect();
+            let mut keys = RowBuffer::new();
+            if needs_old {
+                keys_of(gone, target.key, &mut keys);
+            }
+            (Batch { rows: gone.rows, columns: live }, keys)
+        });
+        let parts: Vec<_> = parts.collect();
+        self.writer.delete_batches_rest(&parts, ctx).map_err(Stop::into_error)
     }
 
     fn deleted(&mut self, batch: Option<Batch>) {
@@ -123,8 +170,12 @@ impl Operator for Delete<'_> {
                 let columns = eval_all(&self.plan.returning, &batch, ctx)?;
                 return Ok(Some(Batch { rows: batch.rows, columns }));
             }
-            let Some(batch) = pull(&mut self.input, ctx)? else { return Ok(None) };
-            self.delete(batch, ctx)?;
+            self.gone_memory = None;
+            match pull(&mut self.input, ctx)? {
+                Some(batch) => self.take(batch, ctx)?,
+                None if self.gathered.batches.is_empty() => return Ok(None),
+                None => self.delete_gathered(ctx)?,
+            }
         }
     }
 

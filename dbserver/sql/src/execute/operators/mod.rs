@@ -12,6 +12,7 @@ mod delete;
 mod distinct;
 mod filter;
 mod function_scan;
+mod gathered;
 mod hash_join;
 mod insert;
 mod limit;
@@ -29,6 +30,7 @@ mod target;
 mod update;
 mod values;
 
+pub(super) use gathered::IN_FILE_ROWS_MIN;
 pub(crate) use system_scan::Lookup;
 
 /// Operators above each other: each is a call deeper into the stack.
