@@ -108,9 +108,9 @@ impl Files {
         self.set.load_full()
     }
 
-    /// Files of L0 that wait for a compaction.
+    /// How much of L0 waits for a compaction, in files.
     pub fn l0_backlog(&self) -> usize {
-        pick::l0_backlog(&self.set.load(), self.flushed())
+        pick::l0_backlog(&self.set.load(), self.flushed(), self.file_bytes)
     }
 
     /// Whether snapshots from this timestamp on hold back no compaction that older ones did; says so once.

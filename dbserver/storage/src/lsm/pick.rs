@@ -165,11 +165,13 @@ fn groups<'a>(set: &FileSet, l0: &'a [Arc<Table>]) -> Vec<Group<'a>> {
     groups
 }
 
-/// Files of L0 that wait for a merge.
-pub(super) fn l0_backlog(set: &FileSet, flushed: u64) -> usize {
+/// How many files a read asks in L0 of those that wait for a merge; or, where that is more, how many files of full size they come to.
+pub(super) fn l0_backlog(set: &FileSet, flushed: u64, file_bytes: u64) -> usize {
     let settled = |table: &&Arc<Table>| table.newest_commit().is_some_and(|commit| commit <= flushed);
     if set.all().all(|(_, table)| !table.is_damaged()) {
-        return set.l0.iter().filter(settled).count();
+        let runs = set.runs().iter().filter(|run| run.iter().any(|table| settled(&table))).count();
+        let bytes: u64 = set.l0.iter().filter(settled).map(|table| table.meta.bytes).sum();
+        return runs.max(usize::try_from(bytes / file_bytes.max(1)).unwrap_or(usize::MAX));
     }
     let l0: Vec<_> = set.l0.iter().filter(settled).cloned().collect();
     groups(set, &l0).iter().map(Group::backlog).sum()
