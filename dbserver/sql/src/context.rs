@@ -65,6 +65,11 @@ impl MemoryAccount {
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
+    /// Whether more than half of the limit is reserved, here or in a node above.
+    fn is_scarce(&self) -> bool {
+        self.used() > self.limit.load(Ordering::Relaxed) / 2
+            || self.parent.as_ref().is_some_and(|parent| parent.is_scarce())
+    }
     /// The most bytes ever reserved at once.
     pub fn peak(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
@@ -130,6 +135,10 @@ impl Reservation {
                 Ok(())
             }
         }
+    }
+    /// Whether so much is reserved by all that who can do with less should.
+    pub fn is_scarce(&self) -> bool {
+        self.account.is_scarce()
     }
     /// Bytes held.
     pub fn bytes(&self) -> u64 {

@@ -496,7 +496,7 @@ impl<'p> RowWriter<'p> {
             return Ok(false);
         };
         let rows: usize = parts.iter().map(|(batch, _)| batch.rows).sum();
-        if !writer.index.valid || rows < IN_FILE_ROWS_MIN {
+        if !writer.index.valid || rows < IN_FILE_ROWS_MIN || writer.bulk.has_given_up() {
             return Ok(false);
         }
         let (mut some, mut all) = (RowBuffer::new(), RowBuffer::new());

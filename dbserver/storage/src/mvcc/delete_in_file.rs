@@ -9,6 +9,7 @@
 //! is there as a cache only: where files have it that are older than the one with its deletion. No flush may have put a file in front of
 //! that one before the row has left: it could have written what memory had of the row.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::slots::TxnState;
@@ -18,15 +19,16 @@ use super::transaction::Transaction;
 use super::types::Isolation;
 use crate::engine::Shared;
 use crate::error::Result;
-use crate::key::{Key, RowBuffer, TreeId};
+use crate::key::{Direction, Key, RowBuffer, TreeId};
 use crate::memtable::{BTree, Cell, Change, Row, Tree};
 use crate::sst::Table;
 use crate::sync::atomic::Ordering;
 
 /// Rows looked up in memory under one acquisition of the tree's latch.
 const LATCH_ROWS: usize = 1024;
-/// Files written in vain after which no more is tried: others are at the same rows.
-const REFUSALS_MAX: u32 = 2;
+/// Refusals after which no more is tried: others are at the same rows. What was written in vain counts for several.
+const REFUSALS_MAX: u32 = 8;
+const REFUSALS_OF_A_FILE: u32 = 4;
 
 /// The deletions of one statement in one tree that went to files.
 #[derive(Debug)]
@@ -34,7 +36,7 @@ pub struct BulkDelete {
     tree: TreeId,
     /// Their numbers.
     files: Vec<u64>,
-    /// Files written in vain.
+    /// Since the last file.
     refusals: u32,
 }
 
@@ -50,8 +52,9 @@ struct Rows<'a> {
 }
 
 impl BulkDelete {
-    /// Most rows that are deleted at once: all of them are looked up in memory under one acquisition of the tree's latch.
-    pub const ROWS_MAX: usize = 128 << 10;
+    /// Most rows that are deleted at once: where memory has any row between them, all are looked up there under one acquisition of the
+    /// tree's latch.
+    pub const ROWS_MAX: usize = 512 << 10;
 
     /// Of rows of this tree.
     #[must_use]
@@ -63,6 +66,12 @@ impl BulkDelete {
     #[must_use]
     pub fn files(&self) -> usize {
         self.files.len()
+    }
+
+    /// Whether it is of no use to try again.
+    #[must_use]
+    pub fn has_given_up(&self) -> bool {
+        self.refusals >= REFUSALS_MAX
     }
 }
 
@@ -84,7 +93,7 @@ impl Transaction {
         let fits = keys.len() <= BulkDelete::ROWS_MAX && keys.is_sorted_by(|before, after| before < after);
         // What is read and written at SERIALIZABLE is marked row by row, and a conflict has to be found before the mark.
         let serializable = self.isolation() == Isolation::Serializable;
-        if serializable || !fits || keys.is_empty() || bulk.refusals >= REFUSALS_MAX {
+        if serializable || !fits || keys.is_empty() || bulk.has_given_up() {
             return Ok(false);
         }
         let mut work = self.work()?;
@@ -95,6 +104,7 @@ impl Transaction {
         let flushed = shared.files.flushed();
         let rows = Rows { shared: &shared, state: &state, tree: &tree, keys: &keys, snapshot, flushed };
         if rows.are_shared() || !rows.have_no_news_in_files(bulk) || !rows.evict() {
+            bulk.refusals += 1;
             return Ok(false);
         }
         let mut file = StagedFile::create(&shared, bulk.tree, work.command)?;
@@ -104,12 +114,13 @@ impl Transaction {
         let outcome = rows.leave(bulk, in_front_of);
         if !matches!(outcome, Ok(true)) {
             bulk.files.pop();
-            bulk.refusals += 1;
+            bulk.refusals += REFUSALS_OF_A_FILE;
             shared.files.unstage(|staged| Arc::ptr_eq(staged, &table));
             // Some may have queued for what they met in it.
             shared.locks.some_rows_released(&state);
             return outcome;
         }
+        bulk.refusals = 0;
         work.staged.push(table);
         // A savepoint from before has to be told that there are files.
         work.stagings += 1;
@@ -157,7 +168,7 @@ impl Rows<'_> {
     /// of them. `in_front_of`: what files held when it came into force.
     fn leave(&self, bulk: &BulkDelete, in_front_of: u64) -> Result<bool> {
         let mut rows = self.tree.rows.write();
-        let cached = self.cached(&rows, self.keys);
+        let cached = if self.are_none_near(&rows) { Some(Vec::new()) } else { self.cached(&rows, self.keys) };
         let none_in_front = self.shared.files.flushed() == in_front_of;
         let Some(cached) = cached.filter(|_| none_in_front) else { return Ok(false) };
         if self.are_shared() || !self.have_no_news_in_files(bulk) {
@@ -167,6 +178,17 @@ impl Rows<'_> {
         self.snapshot.check()?;
         self.forget(&mut rows, &cached.iter().collect::<Vec<_>>());
         Ok(true)
+    }
+
+    /// Whether memory has no row from the first to the last: mostly so where the statement goes by their order.
+    fn are_none_near(&self, rows: &BTree) -> bool {
+        let (Some(first), Some(last)) = (self.keys.first(), self.keys.last()) else { return true };
+        let mut none = true;
+        rows.visit(Bound::Included(first), Bound::Included(last), Direction::Forward, &mut |_| {
+            none = false;
+            false
+        });
+        none
     }
 
     /// Those of these rows that memory has, as a cache. `None` where one is there as something else.

@@ -68,9 +68,13 @@ impl<'p> Delete<'p> {
 
     /// Deletes what has been gathered; what has gone is ready to be returned.
     fn delete_gathered(&mut self, ctx: &mut ExecContext<'_>) -> Result<()> {
-        let Gathered { batches, keys, reservation } = std::mem::take(&mut self.gathered);
+        let Gathered { batches, keys, mut reservation } = std::mem::take(&mut self.gathered);
+        // Batches and their entries need the keys again.
+        let again = if self.writer.needs_old() { keys.bytes() as u64 } else { 0 };
+        let fits = reservation.as_mut().is_none_or(|reservation| reservation.grow(again).is_ok());
         self.gone_memory = reservation;
-        let many = keys.len() >= IN_FILE_ROWS_MIN;
+        let rows: usize = batches.iter().map(|batch| batch.rows).sum();
+        let many = fits && rows >= IN_FILE_ROWS_MIN && rows == keys.len();
         if !many || !ctx.transaction()?.delete_in_file(&mut self.bulk, &keys, ctx.snapshot()?)? {
             return batches.into_iter().try_for_each(|batch| self.delete(batch, ctx));
         }
@@ -167,6 +171,9 @@ impl Operator for Delete<'_> {
     fn next(&mut self, ctx: &mut ExecContext<'_>) -> Result<Option<Batch>> {
         loop {
             if let Some(batch) = self.gone.pop_front() {
+                if let Some(memory) = &mut self.gone_memory {
+                    memory.resize(memory.bytes().saturating_sub(batch.memory()))?;
+                }
                 let columns = eval_all(&self.plan.returning, &batch, ctx)?;
                 return Ok(Some(Batch { rows: batch.rows, columns }));
             }

@@ -8,7 +8,8 @@ use plimsoll_storage::{BulkDelete, RowBuffer};
 
 /// Fewer rows are deleted sooner than their file is written and synced.
 pub const IN_FILE_ROWS_MIN: usize = 8 << 10;
-/// Bytes of rows that are gathered for the first files; twice as many for each further few, so that files stay few.
+/// Rows that are gathered for the first files, and their bytes; twice as many after each further few, so that files stay few.
+const ROWS_FIRST: usize = 128 << 10;
 const BYTES_FIRST: u64 = 8 << 20;
 const BYTES_MAX: u64 = 64 << 20;
 const FILES_BEFORE_TWICE: usize = 4;
@@ -33,8 +34,9 @@ impl Gathered {
         if reservation.grow(bytes).is_err() {
             return Some(batch);
         }
-        for key in (0..batch.rows).filter_map(|row| row_key(&batch, column, row)) {
-            self.keys.push(key, &[]);
+        let mut keys = (0..batch.rows).filter_map(|row| row_key(&batch, column, row));
+        if !keys.all(|key| self.keys.push(key, &[])) {
+            return Some(batch);
         }
         self.batches.push(batch);
         None
@@ -42,10 +44,12 @@ impl Gathered {
 
     /// Whether it is time to delete them, after so many files.
     pub fn is_full(&self, files: usize) -> bool {
-        let bytes = self.reservation.as_ref().map_or(0, Reservation::bytes);
-        let twice = u32::try_from(files / FILES_BEFORE_TWICE).unwrap_or(u32::MAX);
-        let most =
-            BYTES_FIRST.checked_shl(twice).map_or(BYTES_MAX, |bytes| bytes.clamp(BYTES_FIRST, BYTES_MAX));
-        bytes >= most || self.keys.len() > BulkDelete::ROWS_MAX.saturating_sub(BATCH_ROWS_MAX)
+        let Some(reservation) = &self.reservation else { return false };
+        let times = 1 << (files / FILES_BEFORE_TWICE).min(3);
+        let rows = ROWS_FIRST.saturating_mul(times).min(BulkDelete::ROWS_MAX);
+        let bytes = BYTES_FIRST.saturating_mul(times as u64).min(BYTES_MAX);
+        reservation.is_scarce()
+            || reservation.bytes() >= bytes
+            || self.keys.len() > rows.saturating_sub(BATCH_ROWS_MAX)
     }
 }
