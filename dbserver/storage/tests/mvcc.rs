@@ -228,7 +228,7 @@ impl Runner {
                     _ => WaitPolicy::Wait,
                 };
                 match txn.lock_row(TREE, key.as_bytes(), mode, policy)? {
-                    LockOutcome::Locked { current, changed } => {
+                    LockOutcome::Locked { current, changed, .. } => {
                         let news = if changed { ", changed" } else { "" };
                         writeln!(output, "locked: {}{news}", show(current.as_deref()))?;
                     }

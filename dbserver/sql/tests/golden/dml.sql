@@ -48,3 +48,13 @@ alter table t add column d int;
 execute cols;
 deallocate all;
 drop table t;
+-- What a statement has changed it does not change again.
+create table once (id int primary key, v int);
+insert into once values (1, 1), (2, 2), (3, 3), (4, 4);
+with a as (update once set v = v + 10 where id <= 2 returning id), b as (delete from once returning id) select (select count(*) from a), (select count(*) from b);
+select * from once order by id;
+with a as (update once set v = 100 returning id), b as (update once set v = 200 returning id) select (select count(*) from a), (select count(*) from b);
+select * from once order by id;
+with a as (update once set v = 300 where id = 1 returning id), b as (select id from once for update) select (select count(*) from a), (select count(*) from b);
+with a as (update once set id = id + 10 where id = 1 returning id), b as (delete from once returning id) select (select count(*) from a), (select array_agg(id) from b);
+select * from once order by id;

@@ -188,7 +188,9 @@ impl Transaction {
             let mut writer = self.writer(&mut work, tree)?;
             self.shared.serializable.read(&self.state, tree, || Span::key(key))?;
             match writer.one(key, want)? {
-                Applied::Locked { current, changed } => return Ok(LockOutcome::Locked { current, changed }),
+                Applied::Locked { current, changed, by_statement } => {
+                    return Ok(LockOutcome::Locked { current, changed, by_statement });
+                }
                 _ if wait == WaitPolicy::Skip => return Ok(LockOutcome::Skipped),
                 applied => {
                     if let Some(wait) = self.block(tree, key, want, applied)? {

@@ -63,6 +63,8 @@ pub enum LockOutcome {
         current: Option<Value>,
         /// Whether that is newer than what the transaction's snapshot sees: the caller must evaluate its condition again.
         changed: bool,
+        /// Whether it was the transaction's current statement that wrote it.
+        by_statement: bool,
     },
     /// Another transaction has it: wait, then call again.
     Blocked(LockWait),

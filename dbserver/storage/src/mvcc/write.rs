@@ -39,6 +39,7 @@ pub(crate) enum Applied {
     Locked {
         current: Option<Value>,
         changed: bool,
+        by_statement: bool,
     },
     /// This transaction has the row. Found out under the latch, where its slot cannot have been given to another.
     Foreign(Arc<TxnState>),
@@ -186,7 +187,7 @@ impl Writer<'_> {
             }
             Want::Lock | Want::Share(_) => {
                 let current = live(&row.head).cloned();
-                let changed = self.is_news(&row.head);
+                let (changed, by_statement) = self.is_news(&row.head);
                 if let Want::Share(policy) = want
                     && !own
                 {
@@ -202,7 +203,7 @@ impl Writer<'_> {
                 } else if !own {
                     self.push(row, Cell::Lock, change);
                 }
-                return Ok(Applied::Locked { current, changed });
+                return Ok(Applied::Locked { current, changed, by_statement });
             }
         }
         Ok(Applied::Done)
@@ -262,13 +263,19 @@ impl Writer<'_> {
             }
             Want::Delete | Want::DeleteNewest => return Ok(Applied::Done),
             // There is nothing to share.
-            Want::Share(_) => return Ok(Applied::Locked { current: None, changed: false }),
+            Want::Share(_) => {
+                return Ok(Applied::Locked { current: None, changed: false, by_statement: false });
+            }
             Want::Lock => Cell::Lock,
         };
         let locked = matches!(cell, Cell::Lock);
         let row = self.new_row(key, cell, change);
         rows.insert(row);
-        Ok(if locked { Applied::Locked { current: None, changed: false } } else { Applied::Done })
+        Ok(if locked {
+            Applied::Locked { current: None, changed: false, by_statement: false }
+        } else {
+            Applied::Done
+        })
     }
 
     /// A row with nothing but our version.
@@ -318,13 +325,14 @@ impl Writer<'_> {
             && self.shared.locks.shared_by_others(self.state.id, &LockName::Row(self.tree.id, Key::new(key)))
     }
 
-    /// Whether the newest version is not what the statement's snapshot sees.
-    fn is_news(&self, head: &Version) -> bool {
+    /// Whether the newest version is not what the statement's snapshot sees, and whether the statement has written it itself.
+    fn is_news(&self, head: &Version) -> (bool, bool) {
         let newest = head.iter().find(|version| !matches!(version.cell, Cell::Lock));
-        newest.is_some_and(|version| match version.stamp.timestamp() {
-            Some(timestamp) => timestamp > self.snapshot,
-            None => version.stamp.command() >= self.work.command,
-        })
+        let own = newest.is_some_and(|version| {
+            version.stamp.owner().is_some() && version.stamp.command() >= self.work.command
+        });
+        let timestamp = newest.and_then(|version| version.stamp.timestamp());
+        (own || timestamp.is_some_and(|timestamp| timestamp > self.snapshot), own)
     }
 }
 

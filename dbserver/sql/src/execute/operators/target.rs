@@ -32,7 +32,7 @@ enum Locked {
     Same,
     /// Another version.
     Changed(Vec<Datum>),
-    /// Gone, or skipped.
+    /// Gone, changed by the statement already, or skipped.
     Gone,
 }
 
@@ -49,7 +49,10 @@ fn lock(access: &Access, key: &[u8], locking: Locking, ctx: &mut ExecContext<'_>
     let policy = if locking.wait == LockWaitPolicy::Block { WaitPolicy::Wait } else { WaitPolicy::Skip };
     loop {
         match ctx.transaction()?.lock_row(access.table.tree, key, locking.mode, policy)? {
-            LockOutcome::Locked { current: None, .. } => return Ok(Locked::Gone),
+            // What a statement has changed it does not change again, nor lock.
+            LockOutcome::Locked { current: None, .. } | LockOutcome::Locked { by_statement: true, .. } => {
+                return Ok(Locked::Gone);
+            }
             LockOutcome::Locked { changed: false, .. } => return Ok(Locked::Same),
             LockOutcome::Locked { current: Some(value), .. } => {
                 return access.read(key, &value).map(Locked::Changed);
