@@ -35,25 +35,24 @@ pub fn medians<C>(
     all.into_iter().map(|values| values.map(median)).collect()
 }
 
-/// The median of one write of 256 bytes and its fdatasync, one after the other in a file written before, as a log's
-/// recycled segments are.
+/// What one write of 256 bytes and its fdatasync take on average, one after the other in a file written before, as a log's recycled
+/// segments are.
 pub fn one_sync(folder: &Path) -> Result<Duration> {
-    const SYNCS: u64 = 1000;
+    const SYNCS: u32 = 1000;
     const WRITE_BYTES: u64 = 256;
     let path = folder.join("sync");
     let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
     let zeros = [0; 1 << 20];
     file.write_all_at(&zeros, 0)?;
     file.sync_all()?;
-    let mut seconds = Vec::new();
-    for number in 0..SYNCS {
-        let begun = Instant::now();
+    let begun = Instant::now();
+    for number in 0..u64::from(SYNCS) {
         file.write_all_at(zeros.get(..256).context("256 bytes")?, number * WRITE_BYTES)?;
         file.sync_data()?;
-        seconds.push(begun.elapsed().as_secs_f64());
     }
+    let time = begun.elapsed() / SYNCS;
     std::fs::remove_file(path)?;
-    Ok(Duration::from_secs_f64(median(seconds)))
+    Ok(time)
 }
 
 /// Bytes that a folder's files take on the disk.
