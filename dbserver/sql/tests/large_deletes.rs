@@ -5,9 +5,10 @@
 mod harness;
 
 use harness::{connect, execute, ok, open, simple, state, sync};
-use plimsoll_sql::session::Session;
+use plimsoll_sql::session::{Database, DatabaseOptions, Session};
 use plimsoll_sql::types::Datum;
-use plimsoll_storage::Engine;
+use plimsoll_storage::io::RealIo;
+use plimsoll_storage::{Engine, Options};
 
 const ROWS: i64 = 16_000;
 
@@ -168,4 +169,50 @@ fn a_row_is_deleted_once() {
     sync(&mut s);
     has(&mut s, |_| false);
     ok(&mut s, "commit");
+}
+
+#[test]
+fn a_scan_passes_by_neighbours_that_were_deleted_at_once() {
+    let deletes = [
+        // By the key, by another column whose rows are neighbours, and by one where one row between them stays.
+        ("id between 3001 and 15000", 4_000, true),
+        ("n > 3000 and n <= 15000", 4_000, true),
+        ("n > 3000 and n <= 15000 and n <> 9000", 4_001, false),
+        ("id > 3000 and n <> 3001", 3_001, true),
+        (
+            "id = any (array(select i from generate_series(1, 16000) i where i > 3000 and i <> 9000))",
+            3_001,
+            false,
+        ),
+    ];
+    for (condition, rows, passes) in deletes {
+        let directory = tempfile::tempdir().unwrap();
+        // A compaction would read blocks beside the scans.
+        let options = Options { background: false, ..Options::default() };
+        let engine = Engine::open(RealIo::shared(), directory.path(), options).unwrap();
+        let database = Database::open(engine.clone(), DatabaseOptions::default()).unwrap();
+        let mut s = connect(&database);
+        ok(
+            &mut s,
+            &format!(
+                "create table t (id int primary key, n int, v text);
+                 insert into t select i, i, md5(i::text) from generate_series(1, {ROWS}) i"
+            ),
+        );
+        engine.checkpoint().unwrap();
+        engine.shrink_memory(0).unwrap();
+        let mut scan = || {
+            let asked = || engine.stats().cache_hits + engine.stats().cache_misses;
+            let before = asked();
+            let rows = number(&mut s, "select count(*) from t where v > ''");
+            (rows, asked() - before)
+        };
+        let (_, whole) = scan();
+        assert_eq!(scan(), (ROWS, whole));
+        ok(&mut connect(&database), &format!("delete from t where {condition}"));
+        assert_eq!(engine.stats().deleted_in_files as i64, ROWS - rows, "{condition}");
+        let (left, blocks) = scan();
+        assert_eq!(left, rows, "{condition}");
+        assert_eq!(blocks * 2 < whole, passes, "{condition}: {blocks} blocks of {whole}");
+    }
 }

@@ -197,7 +197,7 @@ fn delete_all(engine: &Engine, range: &KeyRange) -> Result<HashMap<Vec<u8>, i64>
     let mut scan = snapshot.scan(ACCOUNTS, range.clone(), Direction::Forward);
     while scan.next_batch(1_000, &mut rows)? {}
     rows.iter().for_each(|(key, _)| assert!(keys.push(key, &[])));
-    if !txn.delete_in_file(&mut BulkDelete::new(ACCOUNTS), &keys, &snapshot)? {
+    if !txn.delete_in_file(&mut BulkDelete::new(ACCOUNTS), &keys, true, &snapshot)? {
         return Ok(HashMap::new());
     }
     txn.commit()?.wait()?;

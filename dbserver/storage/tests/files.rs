@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use plimsoll_storage::io::{Io, RealIo};
 use plimsoll_storage::{
-    Direction, Engine, Error, Isolation, KeyRange, Load, LockMode, LockOutcome, Options, RowBuffer, Snapshot,
-    Transaction, TreeId, WaitPolicy, Write,
+    BulkDelete, Direction, Engine, Error, Isolation, KeyRange, Load, LockMode, LockOutcome, Options,
+    RowBuffer, Snapshot, Transaction, TreeId, WaitPolicy, Write,
 };
 use rand::prelude::*;
 use support::{Faults, SimIo};
@@ -367,6 +367,184 @@ fn deletions_that_a_snapshot_held_back_go_when_it_ends() {
         assert!(begun.elapsed().as_secs() < 60, "nobody merges them");
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
+}
+
+/// An engine with rows 0 to 8,000 in the last of two levels, but for a few in the first.
+fn leveled() -> Engine {
+    let options = Options {
+        wal_segment_size: 1 << 20,
+        memtable_bytes: 4 << 20,
+        file_bytes: 32 << 10,
+        level_bytes: 64 << 10,
+        background: false,
+        ..Options::default()
+    };
+    let engine = Engine::open(Arc::new(SimIo::new(5)), Path::new("/data"), options).unwrap();
+    assert_eq!(engine.allocate_tree().unwrap(), TREE);
+    let mut random = StdRng::seed_from_u64(1);
+    let txn = engine.begin(Isolation::ReadCommitted);
+    (0..8_000).for_each(|key| put(&txn, key, &random.random::<[u8; 50]>()));
+    commit(&engine, &txn);
+    engine.shrink_memory(0).unwrap();
+    while engine.compact().unwrap() {}
+    let levels = engine.stats().files;
+    assert!(levels.len() == 3 && levels[1] > 0, "{levels:?}");
+    engine
+}
+
+/// Deletes neighbouring rows, each part in a file.
+fn delete_ranges(engine: &Engine, parts: impl Iterator<Item = std::ops::Range<u32>>) {
+    let txn = engine.begin(Isolation::ReadCommitted);
+    let snapshot = txn.snapshot();
+    let mut bulk = BulkDelete::new(TREE);
+    for part in parts {
+        let mut gone = RowBuffer::new();
+        part.for_each(|key| assert!(gone.push(&key.to_be_bytes(), &[])));
+        assert!(txn.delete_in_file(&mut bulk, &gone, true, &snapshot).unwrap());
+    }
+    commit(engine, &txn);
+    drop((txn, snapshot));
+    engine.checkpoint().unwrap();
+}
+
+/// Nor do the files forget it that compactions make of the deletions, while they meet what they delete.
+#[test]
+fn a_scan_passes_by_what_a_large_delete_has_deleted() {
+    let engine = leveled();
+    // Blocks that a scan reads, and the rows that it finds.
+    let scan = || {
+        let asked = |engine: &Engine| engine.stats().cache_hits + engine.stats().cache_misses;
+        let before = asked(&engine);
+        let rows = keys(&engine.begin(Isolation::ReadCommitted).snapshot());
+        (asked(&engine) - before, rows)
+    };
+    let (whole, rows) = scan();
+    assert_eq!(rows, 8_000);
+    let reader = engine.begin(Isolation::RepeatableRead);
+    assert_eq!(keys(&reader.snapshot()), 8_000);
+    delete_ranges(&engine, std::iter::once(1_000..7_000));
+    assert_eq!(keys(&reader.snapshot()), 8_000);
+    drop(reader);
+    let mut compactions = 0;
+    loop {
+        let (blocks, rows) = scan();
+        assert_eq!(rows, 2_000);
+        assert!(blocks * 2 < whole, "{blocks} of {whole} after {compactions}: {:?}", engine.stats().files);
+        if !engine.compact().unwrap() {
+            break;
+        }
+        compactions += 1;
+    }
+    assert!(compactions > 2, "{compactions}");
+}
+
+#[test]
+fn a_snapshot_from_before_a_large_delete_keeps_its_rows() {
+    let engine = leveled();
+    let reader = engine.begin(Isolation::RepeatableRead);
+    drop(reader.snapshot());
+    delete_ranges(&engine, std::iter::once(1_000..7_000));
+    // Enough files for a merge.
+    for key in 0..3 {
+        let txn = engine.begin(Isolation::ReadCommitted);
+        put(&txn, key, &[7; 50]);
+        commit(&engine, &txn);
+        engine.checkpoint().unwrap();
+    }
+    let before = engine.stats().compactions;
+    while engine.compact().unwrap() {}
+    assert!(engine.stats().compactions > before);
+    engine.shrink_memory(0).unwrap();
+    let snapshot = reader.snapshot();
+    assert_eq!(keys(&snapshot), 8_000);
+    assert!((0..8_000u32).all(|key| snapshot.get(TREE, &key.to_be_bytes()).unwrap().is_some()));
+    drop((snapshot, reader));
+    compact_and_find(&engine, |key| !(1_000..7_000).contains(&key));
+}
+
+/// Goes on until there is nothing more to compact, and looks each time what scans and searches find.
+fn compact_and_find(engine: &Engine, is_there: impl Fn(u32) -> bool) {
+    let rows: Vec<u32> = (0..8_000).filter(|key| is_there(*key)).collect();
+    let mut compactions = 0;
+    loop {
+        let snapshot = engine.begin(Isolation::ReadCommitted).snapshot();
+        let levels = engine.stats().files;
+        assert_eq!(keys(&snapshot), rows.len(), "after {compactions}: {levels:?}");
+        let found = (0..8_000u32).filter(|key| snapshot.get(TREE, &key.to_be_bytes()).unwrap().is_some());
+        assert!(found.eq(rows.iter().copied()), "after {compactions}: {levels:?}");
+        drop(snapshot);
+        if !engine.compact().unwrap() {
+            break;
+        }
+        compactions += 1;
+    }
+    assert!(compactions > 2, "{compactions}");
+}
+
+#[test]
+fn a_range_that_was_taken_back_deletes_nothing() {
+    let engine = leveled();
+    let txn = engine.begin(Isolation::ReadCommitted);
+    let savepoint = txn.savepoint();
+    let delete = |no_gaps: bool, keys: &mut dyn Iterator<Item = u32>| {
+        let mut gone = RowBuffer::new();
+        keys.for_each(|key| assert!(gone.push(&key.to_be_bytes(), &[])));
+        let snapshot = txn.snapshot();
+        assert!(txn.delete_in_file(&mut BulkDelete::new(TREE), &gone, no_gaps, &snapshot).unwrap());
+    };
+    delete(true, &mut (1_000..7_000));
+    txn.rollback_to(&savepoint);
+    txn.new_statement();
+    delete(false, &mut (2_000..3_000).step_by(10));
+    commit(&engine, &txn);
+    drop(txn);
+    engine.checkpoint().unwrap();
+    compact_and_find(&engine, |key| !((2_000..3_000).contains(&key) && key % 10 == 0));
+}
+
+/// Of what was deleted before, a range has no deletion of its own: the older ones have to hide it as long as it is in any file.
+#[test]
+fn older_deletions_in_a_range_stay() {
+    let engine = leveled();
+    delete_ranges(&engine, [1_000..1_100, 6_500..6_501].into_iter());
+    let txn = engine.begin(Isolation::ReadCommitted);
+    for key in (3_000..5_000u32).step_by(7) {
+        assert!(matches!(txn.delete(TREE, &key.to_be_bytes()), Ok(Write::Done)));
+    }
+    commit(&engine, &txn);
+    drop(txn);
+    engine.checkpoint().unwrap();
+    engine.shrink_memory(0).unwrap();
+    let snapshot = engine.begin(Isolation::ReadCommitted).snapshot();
+    let mut gone = RowBuffer::new();
+    let range = KeyRange::half_open(&500u32.to_be_bytes(), &7_000u32.to_be_bytes());
+    let mut scan = snapshot.scan(TREE, range, Direction::Forward);
+    while scan.next_batch(1_000, &mut gone).unwrap() {}
+    drop((scan, snapshot));
+    let txn = engine.begin(Isolation::ReadCommitted);
+    let snapshot = txn.snapshot();
+    assert!(txn.delete_in_file(&mut BulkDelete::new(TREE), &gone, true, &snapshot).unwrap());
+    commit(&engine, &txn);
+    drop((txn, snapshot));
+    engine.checkpoint().unwrap();
+    compact_and_find(&engine, |key| !(500..7_000).contains(&key));
+}
+
+#[test]
+fn rows_between_ranges_that_were_deleted_stay() {
+    let engine = leveled();
+    delete_ranges(&engine, (0..40).map(|part| part * 200..part * 200 + 100));
+    // One more behind each range.
+    let txn = engine.begin(Isolation::ReadCommitted);
+    for part in 0..40u32 {
+        let key = (part * 200 + 150).to_be_bytes();
+        assert!(matches!(txn.delete(TREE, &key), Ok(Write::Done)));
+    }
+    commit(&engine, &txn);
+    engine.checkpoint().unwrap();
+    engine.shrink_memory(0).unwrap();
+    drop(txn);
+    compact_and_find(&engine, |key| key % 200 >= 100 && key % 200 != 150);
 }
 
 #[test]

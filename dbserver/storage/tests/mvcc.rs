@@ -94,6 +94,10 @@ impl Runner {
             txn.commit()?.wait()?;
             return Ok(Done::Output(String::new()));
         }
+        if command.name == "compact" {
+            while engine.compact()? {}
+            return Ok(Done::Output(String::new()));
+        }
         if command.name == "evict" {
             // What is committed is in files only.
             engine.flush()?;
@@ -193,14 +197,15 @@ impl Runner {
                 let deleted = txn.delete_batch(TREE, &rows, 0, cursor)?;
                 writeln!(output, "deleted {deleted} of {}", rows.len())?;
             }
-            "delete_in_file" => {
-                // The same, all or none.
+            "delete_in_file" | "delete_range_in_file" => {
+                // The same, all or none; as a range where the cursor shows no other row between them.
+                let no_gaps = command.name == "delete_range_in_file";
                 let cursor = session.cursors.get(args.next_pos().ok_or("cursor")?).ok_or("no such cursor")?;
                 let mut rows = RowBuffer::new();
                 while let Some(key) = args.next_pos() {
                     rows.push(key.as_bytes(), &[]);
                 }
-                let deleted = txn.delete_in_file(&mut BulkDelete::new(TREE), &rows, cursor)?;
+                let deleted = txn.delete_in_file(&mut BulkDelete::new(TREE), &rows, no_gaps, cursor)?;
                 writeln!(output, "{}", if deleted { "all deleted" } else { "none deleted" })?;
             }
             "newest" => {

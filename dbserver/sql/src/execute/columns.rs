@@ -379,13 +379,15 @@ pub fn slice_batch(batch: &Batch, from: usize, count: usize) -> Result<Batch> {
 /// As [`take`].
 pub fn filter_batch(batch: Batch, keep: &Vector) -> Result<Option<Batch>> {
     let rows = true_rows(keep);
-    if rows.is_empty() {
-        return Ok(None);
-    }
-    if rows.len() == batch.rows {
-        return Ok(Some(batch));
-    }
-    take_batch(&batch, &rows).map(Some)
+    if rows.is_empty() { Ok(None) } else { keep_rows(batch, &rows).map(Some) }
+}
+
+/// These of a batch's rows, which ascend.
+///
+/// # Errors
+/// As [`take`].
+pub fn keep_rows(batch: Batch, rows: &[u32]) -> Result<Batch> {
+    if rows.len() == batch.rows { Ok(batch) } else { take_batch(&batch, rows) }
 }
 
 /// Row `i` of a batch as datums.

@@ -512,7 +512,9 @@ impl<'p> RowWriter<'p> {
         }
         let enough = all.len() >= IN_FILE_ROWS_MIN;
         let sorted = all.sorted();
-        Ok(enough && ctx.transaction()?.delete_in_file(&mut writer.bulk, &sorted, ctx.snapshot()?)?)
+        let transaction = ctx.transaction()?;
+        // Between a table's rows that have gone others may be left, whose entries lie among theirs.
+        Ok(enough && transaction.delete_in_file(&mut writer.bulk, &sorted, false, ctx.snapshot()?)?)
     }
 
     /// Deletes the entries of a batch's rows in one index.

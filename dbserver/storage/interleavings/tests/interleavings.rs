@@ -329,7 +329,7 @@ fn what_is_deleted_in_a_file_is_what_the_statement_has_read() {
         let seen = get(&snapshot, 2).unwrap();
         let mut keys = RowBuffer::new();
         (1..=3).for_each(|row| assert!(keys.push(&[row], &[])));
-        let deleted = txn.delete_in_file(&mut BulkDelete::new(TREE), &keys, &snapshot).unwrap();
+        let deleted = txn.delete_in_file(&mut BulkDelete::new(TREE), &keys, true, &snapshot).unwrap();
         txn.commit().unwrap().wait().unwrap();
         drop(snapshot);
         join(vec![adds, moves]);
@@ -371,7 +371,7 @@ fn no_flush_comes_in_front_of_a_deletion_in_a_file() {
         });
         let txn = engine.begin(Isolation::ReadCommitted);
         let snapshot = txn.snapshot();
-        let deleted = txn.delete_in_file(&mut BulkDelete::new(TREE), &keys, &snapshot).unwrap();
+        let deleted = txn.delete_in_file(&mut BulkDelete::new(TREE), &keys, true, &snapshot).unwrap();
         join(vec![locks]);
         txn.commit().unwrap().wait().unwrap();
         drop(snapshot);

@@ -68,7 +68,8 @@ impl Out<'_> {
         self.line(format_args!("opened            {} times", manifest.epoch))?;
         self.line(format_args!("in files          commits up to timestamp {}", manifest.timestamp))?;
         self.line(format_args!(
-            "log               from LSN {replayed}: {:016x}.log at byte {}; segments of {} bytes",
+            "log               from LSN {replayed} of opening {} on: {:016x}.log at byte {}; segments of {} bytes",
+            manifest.replay_epoch,
             size.segment_of(replayed),
             size.offset_of(replayed),
             manifest.segment_size
@@ -78,7 +79,7 @@ impl Out<'_> {
             manifest.next_tree, manifest.next_file
         ))?;
         for (tree, rows) in &manifest.live {
-            self.line(format_args!("tree {:<12} about {rows} rows", tree.0))?;
+            self.line(format_args!("tree {:<12} {rows} rows", tree.0))?;
         }
         for tree in &manifest.dropped {
             self.line(format_args!("tree {:<12} dropped", tree.0))?;
@@ -166,6 +167,11 @@ impl Out<'_> {
             "index at byte {} ({} bytes), filter at byte {} ({} bytes), {} blocks",
             footer.index.0, footer.index.1, footer.filter.0, footer.filter.1, footer.blocks
         ))?;
+        if let Some(timestamp) = table.range_tombstone() {
+            self.line(format_args!(
+                "range tombstone: for those who see its deletions, all between its keys that was committed up to {timestamp} is gone"
+            ))?;
+        }
         let guide = table.guide()?;
         for number in 0..guide.blocks() {
             let (Some((offset, bytes)), Some(last)) = (guide.extent(number), guide.last_place(number)) else {

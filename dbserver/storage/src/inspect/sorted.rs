@@ -106,6 +106,10 @@ fn compare(table: &Table, seen: &Seen, report: &mut Report) {
             report.problem(table.path(), None, what, REPLACE);
         }
     }
+    if table.range_tombstone().is_some() && seen.tombstones != seen.entries {
+        let what = "a file with a range tombstone holds more than deletions";
+        report.problem(table.path(), None, what.to_owned(), REPLACE);
+    }
     for (which, described, there) in [("first", &*meta.min, &*seen.min), ("last", &*meta.max, max)] {
         if described != there {
             let what =

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use super::merge::{Merge, Span};
 use super::output::Output;
 use super::pick::{Job, pick, waits_for};
+use super::range_tombstones::{Purpose, RangeTombstones, Ranges};
 use crate::engine::Shared;
 use crate::error::Result;
 use crate::key::{Direction, TreeId};
-use crate::sst::{Codec, Entry, Table, tree_of};
+use crate::sst::{Codec, Entry, RangeTombstone, Table, tree_of};
 use crate::sync::atomic::Ordering;
 
 /// Keys between two looks at whether the engine is being closed.
@@ -61,6 +62,10 @@ impl Shared {
         let min = inputs.iter().map(|table| &table.meta.min).min().cloned().unwrap_or_default();
         let max = inputs.iter().map(|table| &table.meta.max).max().cloned().unwrap_or_default();
         let span = Span { lower: (min, false), upper: (max, false), direction: Direction::Forward };
+        let snapshots = self.snapshots.alive();
+        let oldest = snapshots.first().copied().unwrap_or(u64::MAX);
+        let tombstones = RangeTombstones::of(&sources, Purpose::Compaction, |table| !table.has_news(oldest));
+        let with_range = inputs.iter().filter(|table| table.range_tombstone().is_some());
         let mut writing = Writing {
             shared: self,
             output: Output::new(files, if bottom { Codec::Zstd } else { Codec::Lz4 }),
@@ -68,9 +73,11 @@ impl Shared {
             around,
             passed: 0,
             deeper,
-            snapshots: self.snapshots.alive(),
+            snapshots,
+            ranges: Ranges::of(with_range, Direction::Forward),
+            range: None,
         };
-        writing.write(Merge::of(sources, span, true)?, is_dropped)?;
+        writing.write(Merge::of(sources, span, true, &tombstones)?, is_dropped)?;
         let tables = writing.output.finish()?;
         let stay = writing.stays.finish()?;
         let counters = &files.counters;
@@ -101,6 +108,10 @@ struct Writing<'a> {
     deeper: &'a [Vec<Arc<Table>>],
     /// Timestamps of the snapshots alive, ascending. Later ones see the newest version of everything here.
     snapshots: Vec<u64>,
+    /// Of range tombstones among the files.
+    ranges: Ranges,
+    /// The number of the file in whose range the last key lay.
+    range: Option<u64>,
 }
 
 /// A version of the key at hand.
@@ -191,6 +202,7 @@ impl Writing<'_> {
                 continue;
             }
             let stays = self.go_around(user)?;
+            self.enter_range(user)?;
             versions.keep(&self.snapshots, || {
                 !stays
                     && self.deeper.iter().all(|tables| {
@@ -202,6 +214,22 @@ impl Writing<'_> {
             for (timestamp, value) in versions.iter() {
                 output.add(user, timestamp, value)?;
             }
+        }
+        Ok(())
+    }
+
+    /// A range tombstone goes on with those files that lie in its range.
+    fn enter_range(&mut self, user: &[u8]) -> Result<()> {
+        let around = self.ranges.around(user, Direction::Forward);
+        let number = around.map(|table| table.meta.number);
+        // Also from one range to the next: nothing is said of what lies between them.
+        if number != self.range {
+            self.range = number;
+            let range = around.and_then(|table| {
+                Some(RangeTombstone { upto: table.range_tombstone()?, by: table.newest_commit()? })
+            });
+            self.output.begin_range(range.unwrap_or_default())?;
+            self.stays.begin_range(range.unwrap_or_default())?;
         }
         Ok(())
     }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::range_tombstones::{Purpose, RangeTombstones, Ranges};
 use super::set::{FileSet, FileView};
 use crate::error::Result;
-use crate::key::Direction;
-use crate::sst::{Cursor, Place, Table};
+use crate::key::{Direction, RowBuffer, TreeId};
+use crate::sst::{Cursor, FileMeta, Place, Table};
 
 /// A range of user keys, and which way to go over it.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ struct Source {
     /// Still to come; the last one is next.
     tables: Vec<Arc<Table>>,
     cursor: Option<Cursor>,
+    /// What it passes by.
+    ranges: Ranges,
 }
 
 /// See the module.
@@ -40,6 +43,8 @@ pub(crate) struct Merge {
     key: Vec<u8>,
     /// The value that the view saw of it.
     value: Vec<u8>,
+    /// Where another source's next key is, while one goes ahead.
+    bound: Vec<u8>,
 }
 
 impl Span {
@@ -74,29 +79,61 @@ impl Span {
 impl Source {
     /// The key it is at. A file is not opened before its first key is due.
     fn peek(&self, direction: Direction) -> Option<&[u8]> {
-        match (&self.cursor, self.tables.last()) {
-            (Some(cursor), _) => cursor.entry().map(|(user, ..)| user),
-            (None, Some(table)) => Some(match direction {
-                Direction::Forward => &table.meta.min,
-                Direction::Backward => &table.meta.max,
-            }),
-            (None, None) => None,
-        }
+        next_key(self.cursor.as_ref(), &self.tables, direction)
     }
 
     fn open(&mut self, start: Option<Place<'_>>, direction: Direction, pass: bool) -> Result<()> {
         while let Some(table) = self.tables.pop() {
             let mut cursor = Cursor::new(&table, pass)?;
-            match direction {
-                Direction::Forward => cursor.seek(start.unwrap_or(Place::before(&[])))?,
-                Direction::Backward => cursor.seek_before(start.unwrap_or(Place::after(&table.meta.max)))?,
-            }
+            let whole = match direction {
+                Direction::Forward => Place::before(&[]),
+                Direction::Backward => Place::after(&table.meta.max),
+            };
+            go(&mut cursor, start.unwrap_or(whole), direction)?;
             if cursor.entry().is_some() {
                 self.cursor = Some(cursor);
                 return Ok(());
             }
         }
         self.cursor = None;
+        Ok(())
+    }
+
+    /// Leaves ranges that it passes by.
+    fn pass_by(&mut self, span: &Span, pass: bool) -> Result<()> {
+        let direction = span.direction;
+        let forward = direction == Direction::Forward;
+        while !self.ranges.is_empty() {
+            let Some(user) = next_key(self.cursor.as_ref(), &self.tables, direction) else { break };
+            let Some(range) = self.ranges.around(user, direction) else { break };
+            let FileMeta { min, max, .. } = &range.meta;
+            let is_rest = if forward { *max >= span.upper.0 } else { *min <= span.lower.0 };
+            if is_rest {
+                // What comes after it is not asked for.
+                self.cursor = None;
+                self.tables.clear();
+                break;
+            }
+            let beyond = if forward { Place::after(max) } else { Place::before(min) };
+            let ends_in = |meta: &FileMeta| if forward { meta.max <= *max } else { meta.min >= *min };
+            if self.cursor.as_ref().is_some_and(|cursor| ends_in(&cursor.table().meta)) {
+                self.cursor = None;
+            }
+            let cursor = match &mut self.cursor {
+                Some(cursor) => cursor,
+                none => {
+                    while self.tables.pop_if(|table| ends_in(&table.meta)).is_some() {}
+                    let begins_in =
+                        |meta: &FileMeta| if forward { meta.min <= *max } else { meta.max >= *min };
+                    let Some(table) = self.tables.pop_if(|table| begins_in(&table.meta)) else { continue };
+                    none.insert(Cursor::new(&table, pass)?)
+                }
+            };
+            go(cursor, beyond, direction)?;
+            if cursor.entry().is_none() {
+                self.cursor = None;
+            }
+        }
         Ok(())
     }
 
@@ -113,28 +150,69 @@ impl Source {
     }
 }
 
+/// To the first entry behind the place, in the direction.
+fn go(cursor: &mut Cursor, place: Place<'_>, direction: Direction) -> Result<()> {
+    match direction {
+        Direction::Forward => cursor.seek(place),
+        Direction::Backward => cursor.seek_before(place),
+    }
+}
+
+fn next_key<'a>(
+    cursor: Option<&'a Cursor>,
+    tables: &'a [Arc<Table>],
+    direction: Direction,
+) -> Option<&'a [u8]> {
+    match (cursor, tables.last()) {
+        (Some(cursor), _) => cursor.entry().map(|(user, ..)| user),
+        (None, Some(table)) => Some(match direction {
+            Direction::Forward => &table.meta.min,
+            Direction::Backward => &table.meta.max,
+        }),
+        (None, None) => None,
+    }
+}
+
 impl Merge {
-    /// Over all files of a set that have keys in the span.
-    pub fn new(set: &FileSet, span: Span) -> Result<Merge> {
+    /// Over all files of a set that have keys in the span, for this view.
+    pub fn new(set: &FileSet, span: Span, view: &FileView<'_>) -> Result<Merge> {
         let sources = set.runs().iter().chain(&set.levels).map(|tables| {
             let from = tables.partition_point(|table| table.meta.max < span.lower.0);
             let to = tables.partition_point(|table| table.meta.min <= span.upper.0);
             tables.get(from..to).unwrap_or_default().to_vec()
         });
-        let sources = sources.collect();
-        Merge::of(sources, span, false)
+        let sources: Vec<_> = sources.collect();
+        let is_seen = |table: &Table| view.rank(table, table.meta.newest).is_some();
+        let tombstones = RangeTombstones::of(&sources, Purpose::Reading, is_seen);
+        Merge::of(sources, span, false, &tombstones)
     }
 
     /// Over these files: each vector in the order of its keys, the vectors newest first.
-    pub fn of(sources: Vec<Vec<Arc<Table>>>, span: Span, pass: bool) -> Result<Merge> {
-        let mut merge =
-            Merge { sources: Vec::new(), order: Vec::new(), span, pass, key: Vec::new(), value: Vec::new() };
+    pub(super) fn of(
+        sources: Vec<Vec<Arc<Table>>>,
+        span: Span,
+        pass: bool,
+        tombstones: &RangeTombstones,
+    ) -> Result<Merge> {
+        let mut merge = Merge {
+            sources: Vec::new(),
+            order: Vec::new(),
+            span,
+            pass,
+            key: Vec::new(),
+            value: Vec::new(),
+            bound: Vec::new(),
+        };
         let start = merge.span.start();
-        for mut tables in sources.into_iter().filter(|tables| !tables.is_empty()) {
+        for (number, mut tables) in sources.into_iter().enumerate() {
+            if tables.is_empty() {
+                continue;
+            }
             if merge.span.direction == Direction::Forward {
                 tables.reverse();
             }
-            let mut source = Source { tables, cursor: None };
+            let ranges = tombstones.ranges(number, merge.span.direction);
+            let mut source = Source { tables, cursor: None, ranges };
             // A file that lies wholly in the span waits until its first key is due.
             let inside = source.peek(merge.span.direction).is_some_and(|user| merge.span.contains(user));
             if !inside {
@@ -143,7 +221,7 @@ impl Merge {
             merge.sources.push(source);
         }
         for rank in 0..merge.sources.len() {
-            merge.queue(rank);
+            merge.queue(rank)?;
         }
         Ok(merge)
     }
@@ -153,8 +231,11 @@ impl Merge {
     }
 
     /// Puts a source where its key belongs; nowhere if it has none in the span any more.
-    fn queue(&mut self, rank: usize) {
-        let Some(user) = self.peek_of(rank).filter(|user| self.span.reaches(user)) else { return };
+    fn queue(&mut self, rank: usize) -> Result<()> {
+        if let Some(source) = self.sources.get_mut(rank) {
+            source.pass_by(&self.span, self.pass)?;
+        }
+        let Some(user) = self.peek_of(rank).filter(|user| self.span.reaches(user)) else { return Ok(()) };
         let first = |other: &usize| {
             let order = user.cmp(self.peek_of(*other).unwrap_or_default());
             let order = if self.span.direction == Direction::Forward { order } else { order.reverse() };
@@ -162,6 +243,7 @@ impl Merge {
         };
         let at = self.order.iter().rposition(first).map_or(0, |at| at + 1);
         self.order.insert(at, rank);
+        Ok(())
     }
 
     /// The key of the next group, without going there.
@@ -192,13 +274,61 @@ impl Merge {
                 each(rank, cursor.table(), number, value);
                 source.advance(direction)?;
             }
-            self.queue(rank);
+            self.queue(rank)?;
         }
         self.key = key;
         Ok(true)
     }
 
-    /// The key that [`Merge::group`] or [`Merge::next`] went over.
+    /// Appends the rows that the view sees of the next keys, forward, as long as one source alone has them: until `ends` answers true for
+    /// a key (in its tree), or there is enough. Answers how many keys it went over; none where the next one is in several sources.
+    pub fn rows_of_one(
+        &mut self,
+        view: &FileView<'_>,
+        ends: impl Fn(&[u8], usize, &RowBuffer) -> bool,
+        out: &mut RowBuffer,
+    ) -> Result<usize> {
+        let Some(rank) = self.order.pop() else { return Ok(0) };
+        let mut bound = std::mem::take(&mut self.bound);
+        bound.clear();
+        let next = self.order.last().and_then(|next| self.peek_of(*next));
+        let is_alone = next.is_none();
+        bound.extend_from_slice(next.unwrap_or_default());
+        let Some(source) = self.sources.get_mut(rank) else { return Ok(0) };
+        if source.cursor.is_none() {
+            source.open(None, self.span.direction, self.pass)?;
+        }
+        let (mut keys, mut seen) = (0, false);
+        while let Some(cursor) = &source.cursor
+            && let Some((user, number, value)) = cursor.entry()
+        {
+            let key = user.get(size_of::<TreeId>()..).unwrap_or_default();
+            if keys == 0 || user != self.key {
+                let others = !is_alone && user >= bound.as_slice();
+                let mut passed_by = || source.ranges.around(user, Direction::Forward).is_some();
+                if others || !self.span.reaches(user) || ends(key, keys, out) || passed_by() {
+                    break;
+                }
+                self.key.clear();
+                self.key.extend_from_slice(user);
+                keys += 1;
+                seen = false;
+            }
+            // Versions come newest first.
+            if !seen && view.rank(cursor.table(), number).is_some() {
+                seen = true;
+                if let Some(value) = value {
+                    out.push(key, value);
+                }
+            }
+            source.advance(Direction::Forward)?;
+        }
+        self.bound = bound;
+        self.queue(rank)?;
+        Ok(keys)
+    }
+
+    /// The key that [`Merge::group`], [`Merge::next`] or [`Merge::rows_of_one`] went over last.
     pub fn key(&self) -> &[u8] {
         &self.key
     }

@@ -17,6 +17,7 @@ mod flush;
 mod merge;
 mod output;
 mod pick;
+mod range_tombstones;
 mod set;
 
 use std::path::PathBuf;

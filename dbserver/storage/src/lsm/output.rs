@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::Files;
 use crate::error::Result;
-use crate::sst::{Codec, FileMeta, SstWriter, Table};
+use crate::sst::{Codec, FileMeta, RangeTombstone, SstWriter, Table};
 
 /// See the module. Files that are not taken by [`Output::finish`] are removed.
 pub(super) struct Output<'a> {
     files: &'a Files,
     codec: Codec,
+    range_tombstone: RangeTombstone,
     current: Option<SstWriter>,
     done: Vec<FileMeta>,
     numbers: Vec<u64>,
@@ -17,7 +18,14 @@ pub(super) struct Output<'a> {
 
 impl Output<'_> {
     pub fn new(files: &Files, codec: Codec) -> Output<'_> {
-        Output { files, codec, current: None, done: Vec::new(), numbers: Vec::new() }
+        Output {
+            files,
+            codec,
+            range_tombstone: RangeTombstone::default(),
+            current: None,
+            done: Vec::new(),
+            numbers: Vec::new(),
+        }
     }
 
     /// Adds a version; they come in the order of user key, newest first. All versions of a key lie in one file.
@@ -32,7 +40,8 @@ impl Output<'_> {
         let writer = match &mut self.current {
             Some(writer) => writer,
             none => {
-                let writer = self.files.create(self.codec)?;
+                let mut writer = self.files.create(self.codec)?;
+                writer.set_range_tombstone(self.range_tombstone);
                 self.numbers.push(writer.number());
                 none.insert(writer)
             }
@@ -46,6 +55,12 @@ impl Output<'_> {
             self.done.push(writer.finish()?);
         }
         Ok(())
+    }
+
+    /// The next version begins another file; what follows lies in this range, where there is one.
+    pub fn begin_range(&mut self, range_tombstone: RangeTombstone) -> Result<()> {
+        self.range_tombstone = range_tombstone;
+        self.end_file()
     }
 
     /// The files, durable, in the order of their keys.

@@ -81,12 +81,16 @@ impl Transaction {
     /// ascend, are more than [`BulkDelete::ROWS_MAX`] or not in files, or something else has to do with one of them, they can be deleted
     /// by [`Transaction::delete_batch`]. Never at SERIALIZABLE. Worth its file from some thousand rows on.
     ///
+    /// `no_gaps`: the snapshot sees no other row of the tree between the first and the last. Then the file has a range tombstone, and
+    /// who reads the range later passes it by.
+    ///
     /// # Errors
     /// [`crate::Error::SnapshotTooOld`], [`crate::Error::TransactionEnded`]; as reading and writing files. Nothing is deleted then.
     pub fn delete_in_file(
         &self,
         bulk: &mut BulkDelete,
         keys: &RowBuffer,
+        no_gaps: bool,
         snapshot: &Snapshot,
     ) -> Result<bool> {
         let keys: Vec<&[u8]> = keys.iter().map(|(key, _)| key).collect();
@@ -109,6 +113,9 @@ impl Transaction {
         }
         let mut file = StagedFile::create(&shared, bulk.tree, work.command)?;
         keys.iter().try_for_each(|key| file.add(key, None))?;
+        if no_gaps {
+            file.set_range_tombstone(snapshot.timestamp());
+        }
         let Some((table, in_front_of)) = file.finish(&state, &work)? else { return Ok(false) };
         bulk.files.push(table.meta.number);
         let outcome = rows.leave(bulk, in_front_of);

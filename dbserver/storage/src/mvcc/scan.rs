@@ -139,7 +139,31 @@ impl Scan {
         let forward = self.direction == Direction::Forward;
         // The last key: one of memory, or the one that the files are at.
         let mut last: Option<Option<Key>> = None;
-        for _ in 0..CHUNK_ROWS {
+        let is_full = |out: &RowBuffer| out.len() >= end || out.bytes() >= bytes_max;
+        let mut passed = 0;
+        while passed < CHUNK_ROWS {
+            if forward {
+                // Mostly many keys in a row are in one file alone.
+                let piece = &files.piece;
+                let ends = |key: &[u8], keys: usize, out: &RowBuffer| {
+                    let covered = match (piece.rows.front(), &piece.end) {
+                        (Some((front, _)), _) => *key < **front,
+                        (None, Some(end)) => *key <= **end,
+                        (None, None) => true,
+                    };
+                    !covered || passed + keys >= CHUNK_ROWS || is_full(out)
+                };
+                let keys = files.merge.rows_of_one(&view, ends, out)?;
+                if keys > 0 {
+                    passed += keys;
+                    last = Some(None);
+                    if is_full(out) {
+                        break;
+                    }
+                    continue;
+                }
+            }
+            passed += 1;
             let above = files.merge.peek().and_then(|user| user.get(8..));
             let front = files.piece.rows.front();
             // Whether the next key is in memory, in the files, or both.
@@ -190,7 +214,7 @@ impl Scan {
                 }
                 _ => {}
             }
-            if out.len() >= end || out.bytes() >= bytes_max {
+            if is_full(out) {
                 break;
             }
         }
@@ -232,7 +256,7 @@ impl Scan {
             upper: bound(&self.range.upper, (user_key(next, &[]), true)),
             direction: self.direction,
         };
-        Merge::new(&self.snapshot.shared().files.set(), span)
+        Merge::new(&self.snapshot.shared().files.set(), span, &self.snapshot.file_view())
     }
 
     fn set_position(&mut self, key: &Key) {

@@ -7,7 +7,7 @@ use super::work::Work;
 use crate::engine::Shared;
 use crate::error::Result;
 use crate::key::TreeId;
-use crate::sst::{Codec, SstWriter, Staged, Table};
+use crate::sst::{Codec, RangeTombstone, SstWriter, Staged, Table};
 
 /// One that is being written. Dropping it forgets what is in it.
 pub(super) struct StagedFile {
@@ -32,6 +32,13 @@ impl StagedFile {
         match &mut self.writer {
             Some(writer) => writer.add(&self.user, self.command, value),
             None => Ok(()),
+        }
+    }
+
+    /// See [`SstWriter::set_range_tombstone`].
+    pub fn set_range_tombstone(&mut self, upto: u64) {
+        if let Some(writer) = &mut self.writer {
+            writer.set_range_tombstone(RangeTombstone { upto, by: self.command });
         }
     }
 

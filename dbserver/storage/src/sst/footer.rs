@@ -19,6 +19,8 @@ pub(crate) struct Footer {
     pub tombstones: u64,
     /// The newest timestamp.
     pub newest: u64,
+    /// See [`super`]; zero where there is none.
+    pub range_tombstone: u64,
 }
 
 impl Footer {
@@ -41,6 +43,7 @@ impl Footer {
             entries: u64_at(bytes, 32),
             tombstones: u64_at(bytes, 40),
             newest: u64_at(bytes, 48),
+            range_tombstone: u64_at(bytes, 56),
         };
         let end = |(from, bytes): (u64, u32)| from.checked_add(u64::from(bytes));
         if end(footer.index) != Some(footer.filter.0) || end(footer.filter) != Some(offset) {

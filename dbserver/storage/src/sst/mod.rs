@@ -8,11 +8,15 @@
 //! 24      blocks, one after the other, then the index block, then the filter block
 //! end-80  u64 offset of the index block     u32 its bytes    u32 number of blocks
 //!         u64 offset of the filter block    u32 its bytes    u32 zero
-//!         u64 entries    u64 of them deletions    u64 newest timestamp    u64 zero
+//!         u64 entries    u64 of them deletions    u64 newest timestamp    u64 range tombstone, or zero
 //!         u32 format version    u32 CRC-32C of the footer up to here    8 "PLIMSSTE"
 //! ```
 //! An entry's key is its tree (u64 big-endian), its key in the tree, and the inverted timestamp of its commit (u64 big-endian).
 //! Files sort by tree, then key, then newest first; a key that begins another one comes before it, whatever the timestamps.
+//!
+//! A file with a *range tombstone* holds deletions only, and says more than they do: for those who see them, whatever was committed up to
+//! that timestamp between its first and its last key is deleted, by one of them or by another version elsewhere. So who goes over the range
+//! can pass it by; who looks for one key goes by its versions.
 //!
 //! A *staged* file holds writes of one transaction from before its commit: where others have the timestamp it has the number of
 //! the statement that wrote, and all its versions count as committed when the transaction did ([`Staged`]).
@@ -36,7 +40,7 @@ pub(crate) use filter::hash;
 pub(crate) use footer::read_ends;
 pub(crate) use meta::FileMeta;
 pub(crate) use table::{Entry, Staged, Table};
-pub(crate) use writer::SstWriter;
+pub(crate) use writer::{RangeTombstone, SstWriter};
 #[cfg(test)]
 pub(crate) use {footer::Footer, table::Guide};
 

@@ -252,6 +252,14 @@ impl Table {
         self.newest_commit().is_none_or(|commit| commit > timestamp)
     }
 
+    /// Its range tombstone, where it has one: up to when what was committed between its first and its last key is deleted, for those
+    /// who see its [`FileMeta::newest`].
+    pub fn range_tombstone(&self) -> Option<u64> {
+        let timestamp = Some(self.footer.range_tombstone).filter(|timestamp| *timestamp > 0)?;
+        // Its statement may have been rolled back to a savepoint.
+        (!matches!(self.entry(self.meta.newest), Entry::Void)).then_some(timestamp)
+    }
+
     /// How it is named to the log and the manifest.
     pub fn named(&self) -> FileMeta {
         let mut meta = self.meta.clone();
@@ -286,7 +294,7 @@ impl Drop for Table {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Codec, Cursor, SstWriter, user_key};
+    use super::super::{Codec, Cursor, RangeTombstone, SstWriter, user_key};
     use super::*;
     use crate::io::RealIo;
     use crate::key::TreeId;
@@ -350,6 +358,24 @@ mod tests {
         assert!(cold.versions(&user, filter::hash(&user), 0, true, &mut |_, _| true).unwrap());
         assert!(cold.versions(&user, filter::hash(&user), 0, false, &mut count).unwrap());
         assert_eq!(cached, 2);
+    }
+
+    /// Who sees its newest version has to see what deleted them.
+    #[test]
+    fn a_range_tombstone_needs_deletions_alone_and_that_of_its_commit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f.sst");
+        let of = |versions: &[(u64, Option<&[u8]>)]| {
+            let mut writer = SstWriter::create(&RealIo, &path, 9, Codec::Lz4).unwrap();
+            writer.set_range_tombstone(RangeTombstone { upto: 15, by: 20 });
+            for (key, (timestamp, value)) in versions.iter().enumerate() {
+                writer.add(&user_key(TreeId(1), &[key as u8]), *timestamp, *value).unwrap();
+            }
+            open(&path, &writer.finish().unwrap()).unwrap().range_tombstone()
+        };
+        assert_eq!(of(&[(8, None), (20, None)]), Some(15));
+        assert_eq!(of(&[(8, None), (9, None)]), None);
+        assert_eq!(of(&[(8, None), (20, None), (21, Some(b"v"))]), None);
     }
 
     #[test]

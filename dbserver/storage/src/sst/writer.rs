@@ -28,7 +28,17 @@ pub(crate) struct SstWriter {
     blocks: u32,
     hashes: Vec<u64>,
     key: Vec<u8>,
+    range_tombstone: RangeTombstone,
     meta: FileMeta,
+}
+
+/// A range in which whatever was committed up to one time is deleted by another. See [`super`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct RangeTombstone {
+    /// Commits up to this one; zero where there is no such range.
+    pub upto: u64,
+    /// The commit that deletes them, or in a staged file the statement.
+    pub by: u64,
 }
 
 impl SstWriter {
@@ -52,6 +62,7 @@ impl SstWriter {
             blocks: 0,
             hashes: Vec::new(),
             key: Vec::new(),
+            range_tombstone: RangeTombstone::default(),
             meta: FileMeta { number, ..FileMeta::default() },
         })
     }
@@ -118,6 +129,11 @@ impl SstWriter {
         self.file.sync().map_err(|error| Error::io("sync", &self.path, error))
     }
 
+    /// What is true of all that is added to this file.
+    pub fn set_range_tombstone(&mut self, range_tombstone: RangeTombstone) {
+        self.range_tombstone = range_tombstone;
+    }
+
     /// Ends the file and syncs it; its name needs a sync of the directory.
     pub fn finish(mut self) -> Result<FileMeta> {
         if !self.block.is_empty() {
@@ -135,7 +151,10 @@ impl SstWriter {
             self.buffer.extend_from_slice(&(bytes as u32).to_le_bytes());
             self.buffer.extend_from_slice(&count.to_le_bytes());
         }
-        for field in [self.meta.entries, self.meta.tombstones, self.meta.newest, 0] {
+        let RangeTombstone { upto, by } = self.range_tombstone;
+        let counts = self.meta.tombstones == self.meta.entries && by <= self.meta.newest;
+        let range_tombstone = if counts { upto } else { 0 };
+        for field in [self.meta.entries, self.meta.tombstones, self.meta.newest, range_tombstone] {
             self.buffer.extend_from_slice(&field.to_le_bytes());
         }
         self.buffer.extend_from_slice(&VERSION.to_le_bytes());

@@ -144,6 +144,8 @@ pub struct Counts {
     pub deadlocks: u64,
     /// Rows whose deletions went straight to a file.
     pub in_file: u64,
+    /// Files of such deletions with a range tombstone.
+    pub ranges: u64,
 }
 
 impl Counts {
@@ -158,6 +160,7 @@ impl Counts {
             woken,
             deadlocks,
             in_file,
+            ranges,
         } = other;
         self.serializable += serializable;
         self.refused += refused;
@@ -168,6 +171,7 @@ impl Counts {
         self.woken += woken;
         self.deadlocks += deadlocks;
         self.in_file += in_file;
+        self.ranges += ranges;
     }
 }
 
@@ -207,6 +211,20 @@ impl Simulation {
         Ok(rows)
     }
 
+    /// Looks each row up that there may be, and finds what scans have found.
+    fn rows_one_by_one(&self, engine: &Engine, rows: &Rows) -> Result<(), Error> {
+        let snapshot = engine.begin(Isolation::ReadCommitted).snapshot();
+        for tree in 1..=self.history.highest_tree {
+            for key in self.every_key() {
+                let found = snapshot.get(TreeId(tree), &key)?;
+                let row = (tree, key);
+                let expected = rows.get(&row);
+                assert_eq!(found.as_deref(), expected.map(Vec::as_slice), "seed {}: get {row:?}", self.seed);
+            }
+        }
+        Ok(())
+    }
+
     /// Opens until it works: opening may be cut as well, and fail. Checks what is there against the history.
     fn recover(&mut self) -> Engine {
         loop {
@@ -223,6 +241,10 @@ impl Simulation {
                     self.io.set_faults(Faults::default());
                     let found =
                         self.rows(&engine).unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
+                    if self.rng.random_bool(0.2) {
+                        self.rows_one_by_one(&engine, &found)
+                            .unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
+                    }
                     self.history.recovered(found);
                     self.trees.retain(|tree| *tree <= self.history.committed_tree);
                     self.rows_are_counted(&engine, 1..=self.history.highest_tree);
@@ -356,6 +378,11 @@ impl Simulation {
                     Ok(rows) => {
                         let difference = difference(&rows, &self.history.visible());
                         assert!(difference.is_empty(), "seed {}: visible {difference:?}", self.seed);
+                        if self.rng.random_bool(0.1)
+                            && let Err(error) = self.rows_one_by_one(engine, &rows)
+                        {
+                            self.expected(&error);
+                        }
                         if kept.len() < 3 && self.rng.random_bool(0.5) {
                             // A snapshot outlives its transaction.
                             let snapshot = engine.begin(Isolation::ReadCommitted).snapshot();

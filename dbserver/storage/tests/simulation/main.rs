@@ -84,9 +84,19 @@ fn every_acknowledged_transaction_survives_and_none_is_half_there() {
 
 /// What never comes about cannot be found wrong; and who refuses everything is always right.
 fn assert_that_it_could_fail(counts: &Counts) {
-    let Counts { serializable, refused, unseen, safe, shared, shared_by_several, woken, deadlocks, in_file } =
-        counts;
-    let seldom = [refused, unseen, safe, shared, shared_by_several, woken, deadlocks, in_file];
+    let Counts {
+        serializable,
+        refused,
+        unseen,
+        safe,
+        shared,
+        shared_by_several,
+        woken,
+        deadlocks,
+        in_file,
+        ranges,
+    } = counts;
+    let seldom = [refused, unseen, safe, shared, shared_by_several, woken, deadlocks, in_file, ranges];
     assert!(seldom.iter().all(|count| **count > 0), "{counts:?}");
     assert!(serializable > refused, "{counts:?}");
 }

@@ -10,7 +10,21 @@ use crate::life::{Open, Simulation};
 use crate::lock::Asked;
 use crate::serial::Read;
 
+/// Keys that all transactions write, but for the long ones.
+const KEYS: u8 = 40;
+
+/// The key of a loaded row.
+fn loaded_key(number: u32) -> Vec<u8> {
+    [&[200], number.to_be_bytes().as_slice()].concat()
+}
+
 impl Simulation {
+    /// Every key that there may be.
+    pub fn every_key(&self) -> impl Iterator<Item = Vec<u8>> {
+        let loaded = (1..=self.fresh).map(loaded_key);
+        (0..KEYS).flat_map(|number| [vec![number], vec![number; 40]]).chain(loaded)
+    }
+
     pub fn write(&mut self, open: &mut Open, others: &[Open]) {
         open.txn.new_statement();
         if open.read_only {
@@ -156,8 +170,14 @@ impl Simulation {
         let mut seen = open.base.clone().unwrap_or_else(|| self.history.visible());
         write(&mut seen, &open.ops);
         let share = [0.1, 0.6, 1.0].choose(&mut self.rng).copied().unwrap_or(1.0);
-        let mut keys: Vec<Vec<u8>> =
-            seen.into_keys().filter(|(of, _)| *of == tree).map(|(_, key)| key).collect();
+        let seen: Vec<Vec<u8>> = seen.into_keys().filter(|(of, _)| *of == tree).map(|(_, key)| key).collect();
+        let mut keys = seen.clone();
+        if self.rng.random_bool(0.5) {
+            // A part of them with no other row between, which is often not at either end.
+            let from = self.rng.random_range(0..=keys.len());
+            keys.drain(..from / 2);
+            keys.truncate(keys.len() - from.min(keys.len()) / 4);
+        }
         keys.retain(|_| self.rng.random_bool(share));
         if self.rng.random_bool(0.2) {
             keys.shuffle(&mut self.rng);
@@ -169,21 +189,34 @@ impl Simulation {
             let mut bulk = BulkDelete::new(TreeId(tree));
             let (first, second) = keys.split_at(self.rng.random_range(0..=keys.len()));
             let parts = if self.rng.random_bool(0.3) { vec![first, second] } else { vec![keys.as_slice()] };
-            let mut done = 0;
+            let (mut done, mut ranges) = (0, 0);
+            let savepoint = self.rng.random_bool(0.3).then(|| open.txn.savepoint());
             let deleted = parts.into_iter().try_fold(true, |all, part| {
                 let mut rows = RowBuffer::new();
                 part.iter().for_each(|key| assert!(rows.push(key, &[])));
-                let deleted =
-                    all && (part.is_empty() || open.txn.delete_in_file(&mut bulk, &rows, &snapshot)?);
+                let between = |key: &&Vec<u8>| part.first() <= Some(*key) && Some(*key) <= part.last();
+                let no_gaps = seen.iter().filter(between).count() == part.len();
+                let deleted = all
+                    && (part.is_empty() || open.txn.delete_in_file(&mut bulk, &rows, no_gaps, &snapshot)?);
                 done += if deleted { part.len() } else { 0 };
+                ranges += u64::from(deleted && no_gaps && part.len() > 1);
                 Ok(deleted)
             });
             if done > 0 && deleted.is_ok() {
                 // Who has deleted them does not do so again.
-                let again = open.txn.delete_in_file(&mut BulkDelete::new(TreeId(tree)), &rows, &snapshot);
+                let again =
+                    open.txn.delete_in_file(&mut BulkDelete::new(TreeId(tree)), &rows, false, &snapshot);
                 assert!(again.is_err() || matches!(again, Ok(false)), "seed {}: deleted twice", self.seed);
             }
+            if let Some(savepoint) = savepoint.filter(|_| deleted.is_ok()) {
+                // As a statement does that fails in the end.
+                self.tell(|| format!("{} takes {done} deletions back", open.txn.id()));
+                open.txn.rollback_to(&savepoint);
+                open.touched.extend(keys.into_iter().map(|key| (tree, key)));
+                return;
+            }
             self.counts.in_file += done as u64;
+            self.counts.ranges += ranges;
             for key in keys.drain(..if deleted.is_ok() { done } else { 0 }).collect::<Vec<_>>() {
                 self.deleted(open, others, tree, key);
             }
@@ -238,8 +271,7 @@ impl Simulation {
             let mut rows = RowBuffer::new();
             for _ in 0..self.rng.random_range(1..8) {
                 self.fresh += 1;
-                let mut key = vec![200];
-                key.extend_from_slice(&self.fresh.to_be_bytes());
+                let key = loaded_key(self.fresh);
                 let value = vec![self.rng.random(); self.rng.random_range(0..1_500)];
                 rows.push(&key, &value);
                 ops.push(Op::Put(tree, key, value));
@@ -300,7 +332,7 @@ impl Simulation {
         let tree = self.trees.choose(&mut self.rng).copied().unwrap_or(1);
         let long = self.rng.random_bool(0.1);
         // A few rows are everybody's.
-        let keys = if self.rng.random_bool(0.2) { 4 } else { 40 };
+        let keys = if self.rng.random_bool(0.2) { 4 } else { KEYS };
         let number: u8 = self.rng.random_range(0..keys);
         (tree, if long { vec![number; 40] } else { vec![number] })
     }

@@ -59,7 +59,7 @@ impl<'p> Delete<'p> {
         if self.done.is_some() {
             return self.delete(batch, ctx);
         }
-        let alone = self.gathered.take(batch, self.plan.target.key, ctx);
+        let alone = self.gathered.take(batch, self.input.gaps(), self.plan.target.key, ctx);
         if alone.is_some() || self.gathered.is_full(self.bulk.files()) {
             self.delete_gathered(ctx)?;
         }
@@ -68,14 +68,15 @@ impl<'p> Delete<'p> {
 
     /// Deletes what has been gathered; what has gone is ready to be returned.
     fn delete_gathered(&mut self, ctx: &mut ExecContext<'_>) -> Result<()> {
-        let Gathered { batches, keys, mut reservation } = std::mem::take(&mut self.gathered);
+        let Gathered { batches, keys, no_gaps, mut reservation } = std::mem::take(&mut self.gathered);
         // Batches and their entries need the keys again.
         let again = if self.writer.needs_old() { keys.bytes() as u64 } else { 0 };
         let fits = reservation.as_mut().is_none_or(|reservation| reservation.grow(again).is_ok());
         self.gone_memory = reservation;
         let rows: usize = batches.iter().map(|batch| batch.rows).sum();
         let many = fits && rows >= IN_FILE_ROWS_MIN && rows == keys.len();
-        if !many || !ctx.transaction()?.delete_in_file(&mut self.bulk, &keys, ctx.snapshot()?)? {
+        let transaction = ctx.transaction()?;
+        if !many || !transaction.delete_in_file(&mut self.bulk, &keys, no_gaps, ctx.snapshot()?)? {
             return batches.into_iter().try_for_each(|batch| self.delete(batch, ctx));
         }
         self.delete_rest(&batches, ctx)?;

@@ -1,5 +1,6 @@
 //! Rows of a DELETE, put together until they are worth a file of their own.
 
+use super::Gaps;
 use super::target::row_key;
 use crate::context::Reservation;
 use crate::execute::context::ExecContext;
@@ -19,14 +20,16 @@ const FILES_BEFORE_TWICE: usize = 4;
 pub struct Gathered {
     pub batches: Vec<Batch>,
     pub keys: RowBuffer,
+    /// No other row of the table lies between the first and the last.
+    pub no_gaps: bool,
     /// The memory of both.
     pub reservation: Option<Reservation>,
 }
 
 impl Gathered {
-    /// Takes a batch, whose rows' keys are in this column. It is given back where it cannot be had with the others: a key is missing, or it is
+    /// Takes the input's next batch, whose rows' keys are in this column. It is given back where it cannot be had with the others: a key is missing, or it is
     /// too much for the statement's memory.
-    pub fn take(&mut self, batch: Batch, column: usize, ctx: &ExecContext<'_>) -> Option<Batch> {
+    pub fn take(&mut self, batch: Batch, gaps: Gaps, column: usize, ctx: &ExecContext<'_>) -> Option<Batch> {
         let lengths = (0..batch.rows).map(|row| row_key(&batch, column, row).map(<[u8]>::len));
         let Some(bytes) = lengths.sum::<Option<usize>>() else { return Some(batch) };
         let bytes = batch.memory().saturating_add(bytes as u64);
@@ -38,6 +41,8 @@ impl Gathered {
         if !keys.all(|key| self.keys.push(key, &[])) {
             return Some(batch);
         }
+        let follows = self.batches.is_empty() || (self.no_gaps && gaps.none_before);
+        self.no_gaps = follows && gaps.none_within;
         self.batches.push(batch);
         None
     }

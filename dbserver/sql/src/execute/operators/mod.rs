@@ -48,6 +48,37 @@ pub trait Operator: Send {
     fn affected(&self) -> u64 {
         0
     }
+
+    /// What is known of the batch given last.
+    fn gaps(&self) -> Gaps {
+        Gaps::default()
+    }
+}
+
+/// Where it is known that rows of a table come one after the other in the order of their keys, with no other row that the snapshot
+/// sees between them.
+#[derive(Clone, Copy, Default)]
+pub struct Gaps {
+    /// There is none between the rows of a batch.
+    pub none_within: bool,
+    /// There is none between the batch before and this one.
+    pub none_before: bool,
+}
+
+impl Gaps {
+    /// Of the rows that a filter leaves of a batch, which ascend. `passed`: whether it has left out rows since the last that it has left.
+    fn filtered(self, keep: &[u32], rows: usize, passed: &mut bool) -> Gaps {
+        let (Some(first), Some(last)) = (keep.first(), keep.last()) else {
+            *passed = true;
+            return Gaps::default();
+        };
+        let (first, last) = (*first as usize, *last as usize);
+        let follows = !std::mem::replace(passed, last.saturating_add(1) < rows);
+        Gaps {
+            none_within: self.none_within && last.saturating_sub(first) < keep.len(),
+            none_before: self.none_before && follows && first == 0,
+        }
+    }
 }
 
 /// An operator that borrows from its plan.
@@ -138,7 +169,7 @@ fn open_unary<'p>(
     ctx: &mut ExecContext<'_>,
 ) -> Result<BoxOperator<'p>> {
     Ok(match plan {
-        Plan::Filter { predicate, .. } => boxed(|| filter::Filter { input: opened, predicate }),
+        Plan::Filter { predicate, .. } => boxed(|| filter::Filter::new(opened, predicate)),
         Plan::Project { exprs, .. } => boxed(|| project::Project { input: opened, exprs }),
         Plan::ProjectSet { exprs, .. } => boxed(|| project_set::ProjectSet::new(opened, exprs)),
         Plan::Apply { kind, right, on, .. } => {

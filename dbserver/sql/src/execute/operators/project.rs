@@ -1,6 +1,6 @@
 //! Computed columns.
 
-use super::{BoxOperator, Operator, pull};
+use super::{BoxOperator, Gaps, Operator, pull};
 use crate::error::Result;
 use crate::execute::context::ExecContext;
 use crate::execute::eval::eval_all;
@@ -18,5 +18,9 @@ impl Operator for Project<'_> {
         let Some(batch) = pull(&mut self.input, ctx)? else { return Ok(None) };
         let columns = eval_all(self.exprs, &batch, ctx)?;
         Ok(Some(Batch { rows: batch.rows, columns }))
+    }
+
+    fn gaps(&self) -> Gaps {
+        self.input.gaps()
     }
 }

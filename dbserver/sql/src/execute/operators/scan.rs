@@ -3,7 +3,7 @@
 //! Rows come from the snapshot in chunks that grow from one row, and go from their bytes straight into vectors, only the
 //! columns that are wanted.
 
-use super::Operator;
+use super::{Gaps, Operator};
 use crate::error::Result;
 use crate::execute::access::{Access, index_parts_of};
 use crate::execute::columns;
@@ -25,6 +25,9 @@ const CHUNK_GROWTH: usize = 4;
 pub struct Scan<'p> {
     plan: &'p plan::Scan,
     state: Option<State>,
+    gaps: Gaps,
+    /// Whether rows were left out since the last one that was given.
+    passed: bool,
 }
 
 struct State {
@@ -36,11 +39,13 @@ struct State {
     direction: Direction,
     buffer: RowBuffer,
     chunk: usize,
+    /// Whether all rows come in the order of the table's keys, and from one range of them.
+    in_order: bool,
 }
 
 impl<'p> Scan<'p> {
     pub fn new(plan: &'p plan::Scan) -> Self {
-        Self { plan, state: None }
+        Self { plan, state: None, gaps: Gaps::default(), passed: false }
     }
 
     fn begin(&self, ctx: &mut ExecContext<'_>) -> Result<State> {
@@ -62,7 +67,9 @@ impl<'p> Scan<'p> {
                 (ranges(bounds, &parts, ctx)?, bounds.reverse)
             }
         };
+        let by_index = matches!(self.plan.access, plan::Access::Index(..));
         Ok(State {
+            in_order: !by_index && !reverse && ranges.len() == 1,
             reader: access.layout.reader(&self.plan.columns),
             access,
             snapshot: ctx.snapshot()?.clone(),
@@ -93,12 +100,18 @@ impl Operator for Scan<'_> {
             if batch.rows == 0 {
                 continue;
             }
+            self.gaps = Gaps { none_within: state.in_order, none_before: state.in_order };
             let Some(filter) = &self.plan.filter else { return Ok(Some(batch)) };
-            let keep = eval_vector(filter, &batch, ctx)?;
-            if let Some(batch) = columns::filter_batch(batch, &keep)? {
-                return Ok(Some(batch));
+            let keep = columns::true_rows(&*eval_vector(filter, &batch, ctx)?);
+            self.gaps = self.gaps.filtered(&keep, batch.rows, &mut self.passed);
+            if !keep.is_empty() {
+                return columns::keep_rows(batch, &keep).map(Some);
             }
         }
+    }
+
+    fn gaps(&self) -> Gaps {
+        self.gaps
     }
 }
 
