@@ -369,6 +369,30 @@ fn deletions_that_a_snapshot_held_back_go_when_it_ends() {
     }
 }
 
+#[test]
+fn a_scan_opens_no_file_before_its_first_row_is_due() {
+    let engine = open(&SimIo::new(3), 1 << 20);
+    for first in [1_000, 0] {
+        let txn = engine.begin(Isolation::ReadCommitted);
+        (first..first + 100).for_each(|key| put(&txn, key, b"v"));
+        commit(&engine, &txn);
+        drop(txn);
+        if first > 0 {
+            engine.checkpoint().unwrap();
+            engine.shrink_memory(0).unwrap();
+        }
+    }
+    let asked = || engine.stats().cache_hits + engine.stats().cache_misses;
+    let before = asked();
+    let mut rows = RowBuffer::new();
+    let snapshot = engine.begin(Isolation::ReadCommitted).snapshot();
+    let mut scan = snapshot.scan(TREE, KeyRange::all(), Direction::Forward);
+    assert!(scan.next_batch(10, &mut rows).unwrap());
+    assert_eq!((rows.len(), asked() - before), (10, 0));
+    assert_eq!(keys(&snapshot), 200);
+    assert!(asked() > before);
+}
+
 /// An engine with rows 0 to 8,000 in the last of two levels, but for a few in the first.
 fn leveled() -> Engine {
     let options = Options {

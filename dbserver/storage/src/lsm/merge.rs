@@ -173,6 +173,11 @@ fn next_key<'a>(
     }
 }
 
+/// The key in its tree.
+fn key_of(user: &[u8]) -> &[u8] {
+    user.get(size_of::<TreeId>()..).unwrap_or_default()
+}
+
 impl Merge {
     /// Over all files of a set that have keys in the span, for this view.
     pub fn new(set: &FileSet, span: Span, view: &FileView<'_>) -> Result<Merge> {
@@ -281,19 +286,27 @@ impl Merge {
     }
 
     /// Appends the rows that the view sees of the next keys, forward, as long as one source alone has them: until `ends` answers true for
-    /// a key (in its tree), or there is enough. Answers how many keys it went over; none where the next one is in several sources.
+    /// a key (in its tree), given how many came before. Answers how many keys it went over; none where the next one is in several
+    /// sources, or `ends` does not want it. All versions of a key that a source has are in one file.
     pub fn rows_of_one(
         &mut self,
         view: &FileView<'_>,
         ends: impl Fn(&[u8], usize, &RowBuffer) -> bool,
         out: &mut RowBuffer,
     ) -> Result<usize> {
-        let Some(rank) = self.order.pop() else { return Ok(0) };
         let mut bound = std::mem::take(&mut self.bound);
-        bound.clear();
-        let next = self.order.last().and_then(|next| self.peek_of(*next));
+        let mut leading = self.order.iter().rev().map(|rank| self.peek_of(*rank).unwrap_or_default());
+        let (user, next) = (leading.next(), leading.next());
+        // No file is opened before a key of it is due.
+        let is_due = user.is_some_and(|user| next != Some(user) && !ends(key_of(user), 0, out));
         let is_alone = next.is_none();
+        bound.clear();
         bound.extend_from_slice(next.unwrap_or_default());
+        if !is_due {
+            self.bound = bound;
+            return Ok(0);
+        }
+        let Some(rank) = self.order.pop() else { return Ok(0) };
         let Some(source) = self.sources.get_mut(rank) else { return Ok(0) };
         if source.cursor.is_none() {
             source.open(None, self.span.direction, self.pass)?;
@@ -302,7 +315,7 @@ impl Merge {
         while let Some(cursor) = &source.cursor
             && let Some((user, number, value)) = cursor.entry()
         {
-            let key = user.get(size_of::<TreeId>()..).unwrap_or_default();
+            let key = key_of(user);
             if keys == 0 || user != self.key {
                 let others = !is_alone && user >= bound.as_slice();
                 let mut passed_by = || source.ranges.around(user, Direction::Forward).is_some();
