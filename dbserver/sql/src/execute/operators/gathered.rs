@@ -27,8 +27,8 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// Takes the input's next batch, whose rows' keys are in this column. It is given back where it cannot be had with the others: a key is missing, or it is
-    /// too much for the statement's memory.
+    /// Takes the input's next batch, whose rows' keys are in this column. It is given back where it cannot be had with the others: a key
+    /// is missing, or it is too much for the statement's memory.
     pub fn take(&mut self, batch: Batch, gaps: Gaps, column: usize, ctx: &ExecContext<'_>) -> Option<Batch> {
         let lengths = (0..batch.rows).map(|row| row_key(&batch, column, row).map(<[u8]>::len));
         let Some(bytes) = lengths.sum::<Option<usize>>() else { return Some(batch) };
