@@ -211,11 +211,13 @@ impl Simulation {
         Ok(rows)
     }
 
-    /// Looks each row up that there may be, and finds what scans have found.
-    fn rows_one_by_one(&self, engine: &Engine, rows: &Rows) -> Result<(), Error> {
+    /// Looks up one in eight of the rows that there may be, and finds what scans have found: all of them were half of the
+    /// simulator's time.
+    fn rows_one_by_one(&mut self, engine: &Engine, rows: &Rows) -> Result<(), Error> {
         let snapshot = engine.begin(Isolation::ReadCommitted).snapshot();
         for tree in 1..=self.history.highest_tree {
-            for key in self.every_key() {
+            let first = self.rng.random_range(0..8);
+            for key in self.keys(first, 8) {
                 let found = snapshot.get(TreeId(tree), &key)?;
                 let row = (tree, key);
                 let expected = rows.get(&row);

@@ -19,10 +19,13 @@ fn loaded_key(number: u32) -> Vec<u8> {
 }
 
 impl Simulation {
-    /// Every key that there may be.
-    pub fn every_key(&self) -> impl Iterator<Item = Vec<u8>> {
-        let loaded = (1..=self.fresh).map(loaded_key);
-        (0..KEYS).flat_map(|number| [vec![number], vec![number; 40]]).chain(loaded)
+    /// The keys that there may be: each `step`th of them, from the `first`.
+    pub fn keys(&self, first: u32, step: usize) -> impl Iterator<Item = Vec<u8>> + use<> {
+        let written = 2 * u32::from(KEYS);
+        (first..written + self.fresh).step_by(step).map(move |number| match u8::try_from(number / 2) {
+            Ok(byte) if byte < KEYS => vec![byte; if number % 2 == 0 { 1 } else { 40 }],
+            _ => loaded_key(number - written + 1),
+        })
     }
 
     pub fn write(&mut self, open: &mut Open, others: &[Open]) {
