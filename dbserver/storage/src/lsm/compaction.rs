@@ -76,6 +76,7 @@ impl Shared {
             snapshots,
             ranges: Ranges::of(with_range, Direction::Forward),
             range: None,
+            tree: None,
         };
         writing.write(Merge::of(sources, span, true, &tombstones)?, is_dropped)?;
         let tables = writing.output.finish()?;
@@ -112,6 +113,8 @@ struct Writing<'a> {
     ranges: Ranges,
     /// The number of the file in whose range the last key lay.
     range: Option<u64>,
+    /// Whose keys are at hand.
+    tree: Option<TreeId>,
 }
 
 /// A version of the key at hand.
@@ -198,9 +201,11 @@ impl Writing<'_> {
                 self.shared.check_open()?;
             }
             let user = merge.key();
-            if is_dropped(tree_of(user)) {
+            let tree = tree_of(user);
+            if is_dropped(tree) {
                 continue;
             }
+            self.enter_tree(tree);
             let stays = self.go_around(user)?;
             self.enter_range(user)?;
             versions.keep(&self.snapshots, || {
@@ -216,6 +221,15 @@ impl Writing<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Blocks are worth keeping where memory does not have the rows themselves.
+    fn enter_tree(&mut self, tree: TreeId) {
+        if self.tree.replace(tree) != Some(tree) {
+            let partial = self.shared.trees.get(tree).is_some_and(|tree| tree.is_partial());
+            self.output.keep_blocks(partial);
+            self.stays.keep_blocks(partial);
+        }
     }
 
     /// A range tombstone goes on with those files that lie in its range.

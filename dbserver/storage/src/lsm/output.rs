@@ -11,6 +11,7 @@ pub(super) struct Output<'a> {
     files: &'a Files,
     codec: Codec,
     range_tombstone: RangeTombstone,
+    keeps_blocks: bool,
     current: Option<SstWriter>,
     done: Vec<FileMeta>,
     numbers: Vec<u64>,
@@ -22,6 +23,7 @@ impl Output<'_> {
             files,
             codec,
             range_tombstone: RangeTombstone::default(),
+            keeps_blocks: false,
             current: None,
             done: Vec::new(),
             numbers: Vec::new(),
@@ -42,6 +44,7 @@ impl Output<'_> {
             none => {
                 let mut writer = self.files.create(self.codec)?;
                 writer.set_range_tombstone(self.range_tombstone);
+                writer.keep_blocks(self.keeps_blocks.then_some(&self.files.cache));
                 self.numbers.push(writer.number());
                 none.insert(writer)
             }
@@ -61,6 +64,14 @@ impl Output<'_> {
     pub fn begin_range(&mut self, range_tombstone: RangeTombstone) -> Result<()> {
         self.range_tombstone = range_tombstone;
         self.end_file()
+    }
+
+    /// Whether what follows is worth keeping in the block cache.
+    pub fn keep_blocks(&mut self, keeps: bool) {
+        self.keeps_blocks = keeps;
+        if let Some(writer) = &mut self.current {
+            writer.keep_blocks(keeps.then_some(&self.files.cache));
+        }
     }
 
     /// The files, durable, in the order of their keys.

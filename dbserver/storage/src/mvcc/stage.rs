@@ -117,6 +117,7 @@ fn write_file(
     work: &Work,
 ) -> Result<File> {
     let mut writer = shared.files.create(Codec::Lz4)?;
+    writer.keep_blocks(Some(&shared.files.cache));
     let number = writer.number();
     let file = write(shared, slot, keys, &mut writer).and_then(|written| {
         let Some(written) = written else { return Ok(File::NotYet) };

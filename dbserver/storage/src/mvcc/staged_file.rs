@@ -21,7 +21,9 @@ pub(super) struct StagedFile {
 
 impl StagedFile {
     pub fn create(shared: &Arc<Shared>, tree: TreeId, command: u64) -> Result<StagedFile> {
-        let writer = Some(shared.files.create(Codec::Lz4)?);
+        let mut writer = shared.files.create(Codec::Lz4)?;
+        writer.keep_blocks(Some(&shared.files.cache));
+        let writer = Some(writer);
         Ok(StagedFile { shared: Arc::clone(shared), writer, command, user: tree.0.to_be_bytes().to_vec() })
     }
 

@@ -88,6 +88,9 @@ pub(crate) struct BlockBuilder {
     raw: Vec<u8>,
     last_key: Vec<u8>,
     keys_bytes: usize,
+    /// The block as it will be in memory, where that is wanted.
+    decoded: Decoding,
+    is_kept: bool,
 }
 
 impl BlockBuilder {
@@ -104,6 +107,14 @@ impl BlockBuilder {
         self.last_key.truncate(shared);
         self.last_key.extend_from_slice(rest);
         self.keys_bytes += key.len();
+        if self.is_kept && self.decoded.add(key, value).is_none() {
+            self.is_kept = false;
+        }
+    }
+
+    /// The block that begins will be wanted in memory.
+    pub fn keep(&mut self) {
+        self.is_kept = true;
     }
 
     pub fn is_empty(&self) -> bool {
@@ -118,12 +129,20 @@ impl BlockBuilder {
         &self.last_key
     }
 
-    /// Appends the finished block to `out`, and begins a new one.
-    pub fn finish(&mut self, codec: Codec, out: &mut Vec<u8>) {
+    /// An index as it will be in memory.
+    pub fn decoded_index(&self, path: &Path, offset: u64) -> Result<Block> {
+        Block::decode_index(path, offset, &self.raw)
+    }
+
+    /// Appends the finished block to `out`, and begins a new one. Answers it as it will be in memory, where that is wanted.
+    pub fn finish(&mut self, codec: Codec, out: &mut Vec<u8>) -> Option<Block> {
         store(&self.raw, codec, out);
         self.raw.clear();
         self.last_key.clear();
         self.keys_bytes = 0;
+        let kept = std::mem::take(&mut self.is_kept).then(|| self.decoded.block());
+        self.decoded.clear();
+        kept
     }
 }
 
@@ -210,6 +229,26 @@ struct Decoding {
 }
 
 impl Decoding {
+    fn add(&mut self, key: &[u8], value: Option<&[u8]>) -> Option<()> {
+        self.bytes.extend_from_slice(key);
+        let key_end = u32::try_from(self.bytes.len()).ok()?;
+        self.bytes.extend_from_slice(value.unwrap_or_default());
+        let value_end = u32::try_from(self.bytes.len()).ok().filter(|end| end & TOMBSTONE == 0)?;
+        let mark = if value.is_none() { TOMBSTONE } else { 0 };
+        self.ends.push((key_end, value_end | mark));
+        Some(())
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// Copies of the right size: an allocator may leave what shrinks where it is, at up to twice its size.
+    fn block(&self) -> Block {
+        Block { bytes: Box::from(&*self.bytes), ends: Box::from(&*self.ends) }
+    }
+
     fn decode_entry(&mut self, bytes: &mut &[u8], key: &mut Vec<u8>) -> Option<()> {
         let mut length = || usize::try_from(take_varint(bytes)?).ok();
         let (shared, rest, value) = (length()?, length()?, length()?);
@@ -221,13 +260,7 @@ impl Decoding {
         }
         key.truncate(shared);
         key.extend_from_slice(rest);
-        self.bytes.extend_from_slice(key);
-        let key_end = u32::try_from(self.bytes.len()).ok()?;
-        self.bytes.extend_from_slice(bytes_of_value);
-        let value_end = u32::try_from(self.bytes.len()).ok().filter(|end| end & TOMBSTONE == 0)?;
-        let mark = if value & 1 == 1 { TOMBSTONE } else { 0 };
-        self.ends.push((key_end, value_end | mark));
-        Some(())
+        self.add(key, (value & 1 == 0).then_some(bytes_of_value))
     }
 }
 
@@ -253,9 +286,9 @@ impl Block {
                 Error::corrupt(path, offset, "an entry", got)
             })?;
         }
-        // Copies of the right size: an allocator may leave what shrinks where it is, at up to twice its size.
-        Ok(Block { bytes: Box::from(&*block.bytes), ends: Box::from(&*block.ends) })
+        Ok(block.block())
     }
+
     /// Number of entries.
     pub fn len(&self) -> usize {
         self.ends.len()

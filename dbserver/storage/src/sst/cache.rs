@@ -1,4 +1,7 @@
 //! Blocks in memory: one cache for all files, weighed in bytes.
+//!
+//! A block gets in when it is read, and, while there is room, when it is written: the first to read what was just loaded or merged
+//! need not fetch it back. The blocks of a file that is removed go with it.
 
 use std::sync::Arc;
 
@@ -99,6 +102,36 @@ impl BlockCache {
         let guide = Arc::new(load()?);
         self.cache.insert((file, 0), Cached::Guide(Arc::clone(&guide)));
         Ok(guide)
+    }
+
+    /// Whether what is written may be kept without that others go for it. An eighth is left to what is read.
+    pub fn has_room(&self) -> bool {
+        self.cache.weight() < self.cache.capacity() / 8 * 7
+    }
+
+    /// Takes in a block that was written.
+    pub fn written(&self, file: u64, offset: u64, block: Block) {
+        self.cache.insert((file, offset), Cached::Block(Arc::new(block)));
+    }
+
+    /// Takes in the guide of a file that was written: by it its blocks are found when it is removed.
+    pub fn written_guide(&self, file: u64, guide: Guide) {
+        self.cache.insert((file, 0), Cached::Guide(Arc::new(guide)));
+    }
+
+    /// Forgets a file that nobody reads any more. Without its guide nothing says what there is of it: that goes for want of readers.
+    pub fn forget(&self, file: u64) {
+        if let Some(guide) = self.cached_guide(file) {
+            for (offset, _) in (0..guide.blocks()).filter_map(|block| guide.extent(block)) {
+                self.cache.remove(&(file, offset));
+            }
+            self.cache.remove(&(file, 0));
+        }
+    }
+
+    /// Forgets files that were given up, maybe in their middle.
+    pub fn forget_unfinished(&self, files: &[u64]) {
+        self.cache.retain(|(file, _), _| !files.contains(file));
     }
 
     /// Bytes in use.

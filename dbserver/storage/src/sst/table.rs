@@ -54,6 +54,11 @@ pub(crate) struct Table {
 }
 
 impl Guide {
+    /// Of the last key of each block, with its offset and bytes, and the keys' filter.
+    pub fn new(index: Block, filter: Vec<u8>) -> Guide {
+        Guide { index, filter }
+    }
+
     /// Of the stored index and filter blocks, each with its offset.
     pub fn decode(path: &Path, index: (u64, &[u8]), filter: (u64, &[u8]), blocks: u32) -> Result<Guide> {
         let raw = block::open(path, index.0, index.1)?;
@@ -61,7 +66,7 @@ impl Guide {
         if decoded.len() != blocks as usize {
             return Err(Error::corrupt(path, index.0, format!("{blocks} blocks"), decoded.len()));
         }
-        Ok(Guide { index: decoded, filter: block::open(path, filter.0, filter.1)? })
+        Ok(Guide::new(decoded, block::open(path, filter.0, filter.1)?))
     }
 
     pub fn memory_bytes(&self) -> usize {
@@ -283,9 +288,11 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        if self.obsolete.load(Ordering::Acquire)
-            && let Err(error) = self.io.remove(&self.path)
-        {
+        if !self.obsolete.load(Ordering::Acquire) {
+            return;
+        }
+        self.cache.forget(self.meta.number);
+        if let Err(error) = self.io.remove(&self.path) {
             // It is named by nothing, so it is removed when the directory is opened next.
             tracing::warn!(%error, file = %self.path.display(), "could not remove a sorted file");
         }
@@ -300,8 +307,13 @@ mod tests {
     use crate::key::TreeId;
 
     fn written(dir: &Path) -> (PathBuf, FileMeta) {
+        written_and_kept(dir, None)
+    }
+
+    fn written_and_kept(dir: &Path, cache: Option<&Arc<BlockCache>>) -> (PathBuf, FileMeta) {
         let path = dir.join("f.sst");
         let mut writer = SstWriter::create(&RealIo, &path, 9, Codec::Lz4).unwrap();
+        writer.keep_blocks(cache);
         for i in 0..5_000u64 {
             let user = user_key(TreeId(1 + i / 1000), &i.to_be_bytes());
             let value = vec![i as u8; (i % 50) as usize];
@@ -323,14 +335,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, meta) = written(dir.path());
         let table = open(&path, &meta).unwrap();
-        let mut forward = Vec::new();
-        let mut cursor = Cursor::new(&table, false).unwrap();
-        cursor.seek(Place::before(&[])).unwrap();
-        while let Some((user, number, value)) = cursor.entry() {
-            forward.push((user.to_vec(), number, value.map(<[u8]>::to_vec)));
-            cursor.next().unwrap();
-        }
+        let forward = entries(&table);
         assert_eq!(forward.len() as u64, meta.entries);
+        let mut cursor = Cursor::new(&table, false).unwrap();
         let mut backward = Vec::new();
         cursor.seek_before(Place::after(&meta.max)).unwrap();
         while let Some((user, number, value)) = cursor.entry() {
@@ -358,6 +365,54 @@ mod tests {
         assert!(cold.versions(&user, filter::hash(&user), 0, true, &mut |_, _| true).unwrap());
         assert!(cold.versions(&user, filter::hash(&user), 0, false, &mut count).unwrap());
         assert_eq!(cached, 2);
+    }
+
+    /// Everything in the file, in order.
+    fn entries(table: &Arc<Table>) -> Vec<(Vec<u8>, u64, Option<Vec<u8>>)> {
+        let mut cursor = Cursor::new(table, false).unwrap();
+        cursor.seek(Place::before(&[])).unwrap();
+        let mut entries = Vec::new();
+        while let Some((user, number, value)) = cursor.entry() {
+            entries.push((user.to_vec(), number, value.map(<[u8]>::to_vec)));
+            cursor.next().unwrap();
+        }
+        entries
+    }
+
+    #[test]
+    fn blocks_are_kept_while_there_is_room_and_go_with_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |cache: &Arc<BlockCache>, path: &Path, meta: &FileMeta| {
+            Arc::new(Table::open(&RealIo::shared(), path, cache, meta.clone(), None).unwrap())
+        };
+        let roomy = Arc::new(BlockCache::new(4 << 20));
+        let (path, meta) = written_and_kept(dir.path(), Some(&roomy));
+        let kept = open(&roomy, &path, &meta);
+        let from_memory = entries(&kept);
+        assert_eq!(roomy.misses.load(Ordering::Relaxed), 0);
+        let cold = Arc::new(BlockCache::new(4 << 20));
+        assert_eq!(from_memory, entries(&open(&cold, &path, &meta)));
+        assert_eq!(roomy.bytes(), cold.bytes());
+        kept.set_obsolete();
+        drop(kept);
+        assert_eq!(roomy.bytes(), 0);
+
+        // Too little room for all: nothing that is there goes for what is written.
+        let small = Arc::new(BlockCache::new(100_000));
+        let (path, meta) = written_and_kept(dir.path(), Some(&small));
+        let bytes = small.bytes();
+        assert!(bytes > 50_000 && bytes < 100_000, "{bytes}");
+        assert_eq!(entries(&open(&small, &path, &meta)), from_memory);
+
+        // Given up in its middle.
+        let mut writer = SstWriter::create(&RealIo, &path, 9, Codec::Lz4).unwrap();
+        writer.keep_blocks(Some(&roomy));
+        for key in 0..5_000u32 {
+            writer.add(&user_key(TreeId(1), &key.to_be_bytes()), 1, Some(b"v")).unwrap();
+        }
+        assert!(roomy.bytes() > 0);
+        roomy.forget_unfinished(&[9]);
+        assert_eq!(roomy.bytes(), 0);
     }
 
     /// Who sees its newest version has to see what deleted them.

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::block::{self, BlockBuilder, Codec};
+use super::cache::BlockCache;
+use super::table::Guide;
 use super::{END_MAGIC, FILE_HEADER, FileMeta, MAGIC, VERSION, filter};
 use crate::error::{Error, Result};
 use crate::io::{File, Io, OpenMode};
@@ -30,6 +32,12 @@ pub(crate) struct SstWriter {
     key: Vec<u8>,
     range_tombstone: RangeTombstone,
     meta: FileMeta,
+    /// Where blocks are kept, or have been.
+    cache: Option<Arc<BlockCache>>,
+    /// Whether the next ones are.
+    keeps_next: bool,
+    /// Whether any was.
+    has_kept: bool,
 }
 
 /// A range in which whatever was committed up to one time is deleted by another. See [`super`].
@@ -64,6 +72,9 @@ impl SstWriter {
             key: Vec::new(),
             range_tombstone: RangeTombstone::default(),
             meta: FileMeta { number, ..FileMeta::default() },
+            cache: None,
+            keeps_next: false,
+            has_kept: false,
         })
     }
 
@@ -76,6 +87,12 @@ impl SstWriter {
             self.meta.entries > 0 && self.key.split_last_chunk::<8>().is_some_and(|(key, _)| key == user);
         if !repeated {
             self.hashes.push(filter::hash(user));
+        }
+        if self.block.is_empty()
+            && self.keeps_next
+            && self.cache.as_ref().is_some_and(|cache| cache.has_room())
+        {
+            self.block.keep();
         }
         self.key.clear();
         self.key.extend_from_slice(user);
@@ -108,7 +125,11 @@ impl SstWriter {
     fn finish_block(&mut self) -> Result<()> {
         let offset = self.bytes();
         let last_key = self.block.last_key().to_vec();
-        self.block.finish(self.codec, &mut self.buffer);
+        let kept = self.block.finish(self.codec, &mut self.buffer);
+        if let (Some(block), Some(cache)) = (kept, &self.cache) {
+            self.has_kept = true;
+            cache.written(self.meta.number, offset, block);
+        }
         let mut place = offset.to_le_bytes().to_vec();
         place.extend_from_slice(&((self.bytes() - offset) as u32).to_le_bytes());
         self.index.add(&last_key, Some(&place));
@@ -129,6 +150,14 @@ impl SstWriter {
         self.file.sync().map_err(|error| Error::io("sync", &self.path, error))
     }
 
+    /// The blocks that begin from now on are kept in the cache, as long as there is room, or not at all.
+    pub fn keep_blocks(&mut self, cache: Option<&Arc<BlockCache>>) {
+        self.keeps_next = cache.is_some();
+        if let Some(cache) = cache {
+            self.cache = Some(Arc::clone(cache));
+        }
+    }
+
     /// What is true of all that is added to this file.
     pub fn set_range_tombstone(&mut self, range_tombstone: RangeTombstone) {
         self.range_tombstone = range_tombstone;
@@ -141,9 +170,14 @@ impl SstWriter {
         }
         self.meta.max = self.key.split_last_chunk::<8>().map(|(user, _)| user.to_vec()).unwrap_or_default();
         let index = self.bytes();
+        let bits = filter::build(&self.hashes);
+        if let Some(cache) = self.cache.as_ref().filter(|_| self.has_kept) {
+            let index = self.index.decoded_index(&self.path, index)?;
+            cache.written_guide(self.meta.number, Guide::new(index, bits.clone()));
+        }
         self.index.finish(self.codec, &mut self.buffer);
         let filter = self.bytes();
-        block::store(&filter::build(&self.hashes), Codec::None, &mut self.buffer);
+        block::store(&bits, Codec::None, &mut self.buffer);
         let end = self.bytes();
         let footer = self.buffer.len();
         for (offset, bytes, count) in [(index, filter - index, self.blocks), (filter, end - filter, 0)] {

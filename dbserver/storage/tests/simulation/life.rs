@@ -182,7 +182,8 @@ impl Simulation {
             wal_segment_size: 8192,
             // Everything happens at once: staging, eviction, and compaction through several levels.
             memtable_bytes: 600_000,
-            cache_bytes: 20_000,
+            // Too little for most blocks, or room for all that is written.
+            cache_bytes: [20_000, 1_000_000][(self.seed / 9 % 2) as usize],
             stage_bytes_min: 6_000,
             file_bytes: [400, 1_000, 4_000][(self.seed % 3) as usize],
             // Few enough that rows get to the third level.
