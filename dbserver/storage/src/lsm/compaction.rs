@@ -80,7 +80,8 @@ impl Shared {
         };
         writing.write(Merge::of(sources, span, true, &tombstones)?, is_dropped)?;
         let tables = writing.output.finish()?;
-        let stay = writing.stays.finish()?;
+        let gone = |_: &_| tables.iter().for_each(|table| table.set_obsolete());
+        let stay = writing.stays.finish().inspect_err(gone)?;
         let counters = &files.counters;
         let read: u64 = inputs.iter().map(|table| table.meta.bytes).sum();
         counters.compaction_bytes_read.fetch_add(read, Ordering::Relaxed);

@@ -156,10 +156,8 @@ impl Files {
 
     /// Takes files away that were never named.
     pub fn discard(&self, numbers: &[u64]) {
+        self.cache.forget_unfinished(numbers);
         let _changing = self.manifest.lock();
-        if !numbers.is_empty() {
-            self.cache.forget_unfinished(numbers);
-        }
         // Their numbers may be those of another engine's files by now.
         if self.check_open().is_err() {
             return;

@@ -27,6 +27,8 @@ pub(crate) const BLOCK_HEADER: usize = 16;
 const BLOCK_BYTES: usize = 8 << 10;
 /// Bytes of keys in full at which a block is full, whatever they share.
 const KEYS_BYTES_MAX: usize = 64 << 10;
+/// A larger block is not kept as it is written: it would take a whole value's memory once more.
+const KEPT_MAX: usize = 256 << 10;
 /// The largest block that can be: one row of the largest key and value.
 const RAW_MAX: usize = crate::engine::VALUE_MAX + (1 << 20);
 /// Bytes of keys in full that a block of rows can have: one key came when it was not full yet.
@@ -107,8 +109,9 @@ impl BlockBuilder {
         self.last_key.truncate(shared);
         self.last_key.extend_from_slice(rest);
         self.keys_bytes += key.len();
-        if self.is_kept && self.decoded.add(key, value).is_none() {
-            self.is_kept = false;
+        self.is_kept &= self.decoded.bytes.len() + key.len() + bytes.len() <= KEPT_MAX;
+        if self.is_kept {
+            self.is_kept = self.decoded.add(key, value).is_some();
         }
     }
 
@@ -370,6 +373,26 @@ mod tests {
                 assert!(open(path, 0, &damaged).is_err(), "byte {at}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_kept_is_what_is_read_and_no_large_value() {
+        let path = Path::new("x.sst");
+        let mut builder = BlockBuilder::default();
+        let mut stored = Vec::new();
+        builder.keep();
+        for (user, value) in [("a", Some(&b"v"[..])), ("ab", None), ("b", Some(b""))] {
+            builder.add(&key(user, 5), value);
+        }
+        let kept = builder.finish(Codec::Lz4, &mut stored).unwrap();
+        let read = Block::decode(path, 0, &open(path, 0, &stored).unwrap()).unwrap();
+        assert_eq!((kept.bytes, kept.ends), (read.bytes, read.ends));
+        builder.keep();
+        builder.add(&key("a", 5), Some(b"v"));
+        builder.add(&key("b", 5), Some(&vec![0; KEPT_MAX]));
+        assert!(builder.finish(Codec::Lz4, &mut stored).is_none());
+        builder.add(&key("a", 5), Some(b"v"));
+        assert!(builder.finish(Codec::Lz4, &mut stored).is_none(), "nobody wants this one");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! An open sorted file: every block is verified before its entries are believed.
+//! An open sorted file: every block that is read is verified before its entries are believed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -16,6 +16,9 @@ const WRITE_BYTES: usize = 256 << 10;
 /// it would wait a tenth of a second for a whole file.
 const SYNC_BYTES: u64 = 1 << 20;
 
+/// Blocks after which the cache is asked again whether it has room.
+const ASK_BLOCKS: u32 = 8;
+
 /// A file being written. Not durable, and not a file to be read, before [`SstWriter::finish`].
 pub(crate) struct SstWriter {
     file: Arc<dyn File>,
@@ -36,6 +39,8 @@ pub(crate) struct SstWriter {
     cache: Option<Arc<BlockCache>>,
     /// Whether the next ones are.
     keeps_next: bool,
+    /// As long as there is room.
+    is_room: bool,
     /// Whether any was.
     has_kept: bool,
 }
@@ -74,6 +79,7 @@ impl SstWriter {
             meta: FileMeta { number, ..FileMeta::default() },
             cache: None,
             keeps_next: false,
+            is_room: false,
             has_kept: false,
         })
     }
@@ -88,11 +94,13 @@ impl SstWriter {
         if !repeated {
             self.hashes.push(filter::hash(user));
         }
-        if self.block.is_empty()
-            && self.keeps_next
-            && self.cache.as_ref().is_some_and(|cache| cache.has_room())
-        {
-            self.block.keep();
+        if self.block.is_empty() && self.keeps_next {
+            if self.blocks.is_multiple_of(ASK_BLOCKS) {
+                self.is_room = self.cache.as_ref().is_some_and(|cache| cache.has_room());
+            }
+            if self.is_room {
+                self.block.keep();
+            }
         }
         self.key.clear();
         self.key.extend_from_slice(user);
@@ -127,7 +135,10 @@ impl SstWriter {
         let last_key = self.block.last_key().to_vec();
         let kept = self.block.finish(self.codec, &mut self.buffer);
         if let (Some(block), Some(cache)) = (kept, &self.cache) {
-            self.has_kept = true;
+            if !self.has_kept {
+                self.has_kept = true;
+                cache.keep(self.meta.number);
+            }
             cache.written(self.meta.number, offset, block);
         }
         let mut place = offset.to_le_bytes().to_vec();
